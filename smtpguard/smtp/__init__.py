@@ -1,0 +1,93 @@
+"""The protocol room: SMTP between two sides, sans-IO, standard library only.
+
+No clock, no socket, no logger, no trio. Octets go into a `Session`, octets and events come out; a `Policy` handed in
+at accept says what each finding leads to.
+
+    session      the door: octets, ends, deadlines
+    reading      CLIENT's octets, one step per phase      hearing   UPSTREAM's replies
+    desk         the state of a session and the acts that every step is made of
+    judgement    one line, all its findings, one verdict  ledger    counters and events of a session
+    order        THE TABLES: what is legal, and what a reply makes of the state
+    flight       what is in flight; which finding is a consequence
+    policy       finding -> verdict                       rules     the catalogue
+    causes       the patterns behind the findings         events    what happened, as frozen values
+    framing      lines and whole replies                  content   message content and the dot guard
+    syntax       one line -> Command or Reply             foreign   other protocols, by their first octets
+    replies      what smtpguard itself says               vocabulary  words and limits
+"""
+
+from smtpguard.smtp.causes import Cause
+from smtpguard.smtp.desk import Ending
+from smtpguard.smtp.events import (
+    Close,
+    Declined,
+    Event,
+    Finding,
+    InspectionEnded,
+    Link,
+    Previous,
+    SessionEnded,
+    SessionStarted,
+)
+from smtpguard.smtp.framing import MalformedReply, ReplyReader
+from smtpguard.smtp.policy import Limits, Policy, Ruling, policy_for, table
+from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSIONS, Answer
+from smtpguard.smtp.rules import CATALOGUE, Profile, Rule, Section, Verdict
+from smtpguard.smtp.session import Output, Session
+from smtpguard.smtp.syntax import Command, Reply
+from smtpguard.smtp.vocabulary import (
+    COMMAND_LINE,
+    FORBIDDEN_WORDS,
+    READ_SIZE,
+    SASL_LINE,
+    ReplyClass,
+    Side,
+    State,
+    TlsMode,
+    Verb,
+    Waiting,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "COMMAND_LINE",
+    "FORBIDDEN_WORDS",
+    "INTERNAL_ERROR",
+    "READ_SIZE",
+    "SASL_LINE",
+    "SHUTTING_DOWN",
+    "TOO_MANY_SESSIONS",
+    "Answer",
+    "Cause",
+    "Close",
+    "Command",
+    "Declined",
+    "Ending",
+    "Event",
+    "Finding",
+    "InspectionEnded",
+    "Limits",
+    "Link",
+    "MalformedReply",
+    "Output",
+    "Policy",
+    "Previous",
+    "Profile",
+    "Reply",
+    "ReplyClass",
+    "ReplyReader",
+    "Rule",
+    "Ruling",
+    "Section",
+    "Session",
+    "SessionEnded",
+    "SessionStarted",
+    "Side",
+    "State",
+    "TlsMode",
+    "Verb",
+    "Verdict",
+    "Waiting",
+    "policy_for",
+    "table",
+]

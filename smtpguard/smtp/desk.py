@@ -1,0 +1,213 @@
+"""The desk at which a session is kept: its state, and the few acts that every step is made of.
+
+To say something to CLIENT, to record a finding, to put a command in flight, to fall out of step, to end: each is
+done here and nowhere else. `hearing` reads UPSTREAM's replies and `reading` CLIENT's octets on top of this;
+`session` is the door.
+"""
+
+from enum import Enum
+from typing import Final, Literal, NamedTuple
+
+from smtpguard.smtp import rules
+from smtpguard.smtp.content import Content
+from smtpguard.smtp.events import Close
+from smtpguard.smtp.flight import Flight
+from smtpguard.smtp.framing import Inbox, ReplyReader
+from smtpguard.smtp.judgement import Charge, Judgement, charge
+from smtpguard.smtp.ledger import Ledger
+from smtpguard.smtp.order import Facts
+from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy
+from smtpguard.smtp.replies import Answer
+from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply
+from smtpguard.smtp.vocabulary import Verb, Waiting
+
+
+class Phase(Enum):
+    """How CLIENT's next octets are to be read."""
+
+    COMMAND = "command"
+    SASL = "sasl"
+    CONTENT = "content"
+    CHUNK = "chunk"
+    SWALLOW = "swallow"
+    HANDSHAKE = "handshake"
+    OPAQUE = "opaque"
+    OVER = "over"
+
+
+STREAMED: Final = frozenset({Phase.CONTENT, Phase.CHUNK, Phase.SWALLOW})
+"""The phases in which CLIENT sends octets, not lines."""
+
+_WAITING: Final = {phase: Waiting.CONTENT for phase in STREAMED} | {
+    Phase.OPAQUE: Waiting.OPAQUE,
+    Phase.OVER: Waiting.NOBODY,
+}
+
+UNNAMED: Final = Command(b"", Verb.UNKNOWN)
+"""Stands in events where no line is to blame."""
+
+
+class Ending(NamedTuple):
+    """How the session ended, for the owner of the sockets."""
+
+    close: Close
+    cut: bool
+    """Reset UPSTREAM at once, with nothing added: it must not take what it has for a message."""
+    linger: Literal["none", "short", "content"]
+    """How long CLIENT is still read into the void, so that the last reply reaches it."""
+
+
+class Desk:
+    """The state of one session."""
+
+    __slots__ = (
+        "_after_refused_data", "_client_lost", "_content", "_down", "_early_hello", "_facts", "_first_line", "_flight",
+        "_half_closed", "_inbox", "_kept", "_lawful", "_ledger", "_left", "_octets", "_phase", "_pipeconnect",
+        "_policy", "_predecessor", "_replies", "_session_id", "_swallowed", "_told", "_turn", "_up", "_waited",
+        "ending",
+    )  # fmt: skip
+
+    def __init__(self, policy: Policy, *, session_id: str, pipeconnect: bool = False, tls: bool = False) -> None:
+        self._policy = policy
+        self._session_id = session_id
+        self._pipeconnect = pipeconnect
+        self._facts = Facts(tls=tls)
+        self._flight = Flight()
+        self._ledger = Ledger()
+        self._inbox = Inbox()
+        self._replies = ReplyReader()
+        self._content: Content | None = None
+        self._phase = Phase.COMMAND
+        self._up: list[bytes] = []
+        self._down: list[bytes] = []
+        self._first_line = True
+        self._early_hello = False
+        self._after_refused_data = False
+        # The command in flight was in order, so a 503 to it would be a surprise.
+        self._lawful = True
+        self._predecessor = Verb.GREETING
+        # Octets of the chunk still to come, and for a refused one its command and our answer to it.
+        self._left = 0
+        self._swallowed: tuple[Command, Answer, Rule] | None = None
+        # UPSTREAM's refusal of a chunk that is still on its way.
+        self._kept: Reply | None = None
+        self._half_closed = False
+        self._client_lost = False
+        # The latest thing said to CLIENT was that its message is accepted.
+        self._told = False
+        self._turn = 0
+        self._octets = 0
+        self._waited = Waiting.NOBODY
+        self.ending: Ending | None = None
+
+    # --- to say
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _say(self, command: Command, answer: Answer, rule: Rule | None) -> None:
+        """Give CLIENT an answer of ours to a command that UPSTREAM never saw."""
+        self._down.append(self._spoken(answer, rule))
+        self._ledger.replied(command, answer.code, f"{answer.enhanced} {answer.text}".encode())
+        self._was_answered(command, refused=True)
+        if command.verb is Verb.DATA:
+            self._distrust_what_follows_data()
+
+    def _was_answered(self, command: Command, *, refused: bool) -> None:
+        self._flight.answered(command, refused=refused)
+        self._inbox.mark_ahead()
+        self._predecessor = command.verb
+        self._told = False
+        self._turn += 1
+
+    def _distrust_what_follows_data(self) -> None:
+        """Close if anything was read behind a refused DATA: it was meant as content, and would be run as commands."""
+        self._after_refused_data = True
+        if self._inbox and self.ending is None:
+            self._close_for((Charge(rules.SG204, ALWAYS_CLOSE),), UNNAMED, ahead=True, linger="content")
+
+    def _close_for(
+        self,
+        judgement: Judgement,
+        command: Command,
+        *,
+        ahead: bool = False,
+        linger: Literal["short", "content"] = "short",
+    ) -> None:
+        """Answer and end the session for something that is no line of its own."""
+        first = judgement[0]
+        self._note(judgement, command, ahead=ahead, answer=first.rule.answer)
+        self._speak(first.rule)
+        self._end(Close.VIOLATION, linger=linger)
+
+    def _speak(self, rule: Rule) -> None:
+        if rule.answer is not None:
+            self._down.append(self._spoken(rule.answer, rule))
+
+    def _spoken(self, answer: Answer, rule: Rule | None) -> bytes:
+        named = rule is not None and self._policy.reply_rule_id
+        return answer.spoken(rule.id if rule is not None and named else "", self._session_id)
+
+    # --- to record
+    # -------------------------------------------------------------------------------------------------------
+
+    def _charge(self, rule: Rule) -> Judgement:
+        return charge(self._policy, self._facts, rule)
+
+    def _note(
+        self,
+        judgement: Judgement,
+        command: Command,
+        *,
+        ahead: bool = False,
+        forwarded: bool = False,
+        answer: Answer | None = None,
+        detail: str = "",
+    ) -> None:
+        for one in judgement:
+            self._ledger.found(
+                one, command, self._facts, answer=answer, ahead=ahead, forwarded=forwarded, detail=detail
+            )
+
+    def _note_untold(self, detail: str) -> None:
+        self._note(self._charge(rules.SG504), END_OF_CONTENT, detail=detail)
+
+    # --- to wait
+    # ---------------------------------------------------------------------------------------------------------
+
+    def _await_reply(self, command: Command) -> None:
+        self._flight.owed.append(command)
+        self._predecessor = command.verb
+        self._turn += 1
+
+    def _in_flight(self) -> Command:
+        """Return the command that the next reply is due to."""
+        return self._flight.owed[0] if self._flight.owed else UNNAMED
+
+    @property
+    def waiting(self) -> Waiting:
+        """Whom the session waits for."""
+        if self._phase in _WAITING:
+            return _WAITING[self._phase]
+        if not self._flight.owed:
+            return Waiting.COMMAND
+        if self._flight.owed[0].verb is Verb.GREETING:
+            return Waiting.GREETING
+        return Waiting.VERDICT if self._flight.owed[0].last else Waiting.REPLY
+
+    # --- to end
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _out_of_step(self, why: str) -> None:
+        """End a session whose UPSTREAM we no longer understand: never a 2yz, never its octets."""
+        judgement = self._charge(rules.SG502)
+        self._note(judgement, self._in_flight(), answer=rules.SG502.answer, detail=why)
+        self._speak(rules.SG502)
+        self._end(Close.OUT_OF_STEP, cut=True, linger="content" if self._phase in STREAMED else "short")
+
+    def _end(self, close: Close, *, cut: bool = False, linger: Literal["none", "short", "content"] = "short") -> None:
+        in_message = self._phase in (Phase.CONTENT, Phase.CHUNK, Phase.SASL)
+        in_exchange = self._in_flight().verb in (Verb.AUTH, Verb.SASL)
+        self.ending = Ending(close, cut or in_message or in_exchange, linger)
+        self._waited = self.waiting
+        self._phase = Phase.OVER
+        self._inbox.clear()

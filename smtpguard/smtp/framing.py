@@ -1,0 +1,136 @@
+"""Cuts octets into lines and whole replies; loses none, changes none.
+
+`Inbox` holds what CLIENT sent and nobody has taken yet. A command line ends at LF (every server splits there);
+whether the CR before it is missing is for the rules to say. The inbox also knows how many of its octets had been
+read when the latest reply was given out: a line that begins among them was sent ahead of that reply.
+
+`ReplyReader` gathers UPSTREAM's octets into replies (RFC 5321 §4.2) and raises `MalformedReply` where they are none.
+"""
+
+import re
+from typing import Final
+
+from smtpguard.smtp.syntax import Reply
+from smtpguard.smtp.vocabulary import REPLY_LINE, REPLY_LINES, REPLY_SIZE
+
+LF: Final = b"\n"
+
+
+class Inbox:
+    """Octets of CLIENT, read and not yet taken."""
+
+    __slots__ = ("_ahead", "_at", "_octets")
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._at = 0
+        self._ahead = 0
+
+    def __len__(self) -> int:
+        return len(self._octets) - self._at
+
+    def put(self, data: bytes) -> None:
+        """Append octets. Into an empty inbox they go as the same object, and may come out as the same object."""
+        self._octets = self._octets[self._at :] + data if len(self) else data
+        self._at = 0
+
+    def mark_ahead(self) -> None:
+        """A reply was given out: all octets held now were sent ahead of it."""
+        self._ahead = len(self)
+
+    @property
+    def ahead(self) -> bool:
+        """True if the next octet was sent ahead of the latest reply."""
+        return self._ahead > 0
+
+    def line_length(self) -> int:
+        """Return the octets of the next line, LF included; 0 if no line is whole."""
+        end = self._octets.find(LF, self._at)
+        return end + 1 - self._at if end >= 0 else 0
+
+    def head(self, count: int) -> bytes:
+        """Return the next `count` octets, or what there is, without taking them."""
+        if self._at == 0 and count >= len(self._octets):
+            return self._octets
+        return self._octets[self._at : self._at + count]
+
+    def take(self, count: int) -> bytes:
+        """Take the next `count` octets, or what there is."""
+        taken = self.head(count)
+        self._at += len(taken)
+        if self._at == len(self._octets):
+            self._octets, self._at = b"", 0
+        self._ahead = max(0, self._ahead - len(taken))
+        return taken
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._octets, self._at, self._ahead = b"", 0, 0
+
+
+class MalformedReply(Exception):
+    """UPSTREAM's octets are no reply; the message says why, in words of ours."""
+
+
+# Three digits, then a hyphen on every line but the last, a blank or nothing on the last (RFC 5321 §4.2). 1yz is no
+# reply of SMTP. 8-bit text is not malformed; NUL, bare CR and bare LF are.
+_LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:(-)[^\0\r\n]*+|(?: [^\0\r\n]*+)?)\r\n")
+
+
+class ReplyReader:
+    """Gathers replies; at most `REPLY_SIZE` octets are held."""
+
+    __slots__ = ("_code", "_lines", "_octets", "_scanned")
+
+    def __init__(self) -> None:
+        self._octets = b""
+        self._scanned = 0
+        self._lines = 0
+        self._code = b""
+
+    def put(self, data: bytes) -> None:
+        """Append octets; `next` takes the replies out."""
+        self._octets = self._octets + data if self._octets else data
+
+    @property
+    def pending(self) -> bytes:
+        """The octets of a reply that is not whole yet."""
+        return self._octets
+
+    def next(self) -> Reply | None:
+        """Take the next whole reply, None if there is none yet.
+
+        Raises:
+            MalformedReply: the octets are no reply, or over a limit; nothing that follows can be trusted.
+        """
+        octets = self._octets
+        while end := octets.find(LF, self._scanned) + 1:
+            line = _LINE.fullmatch(octets, self._scanned, end)
+            if line is None:
+                raise MalformedReply("a line that is no reply line")
+            self._check(line[1], end)
+            self._scanned = end
+            if line[2] is None:
+                return self._take(end)
+        self._check_partial()
+        return None
+
+    def _take(self, end: int) -> Reply:
+        raw = self._octets if end == len(self._octets) else self._octets[:end]
+        reply = Reply(raw, int(self._code))
+        self._octets = self._octets[end:]
+        self._scanned = self._lines = 0
+        return reply
+
+    def _check(self, code: bytes, end: int) -> None:
+        self._lines += 1
+        if self._lines > 1 and code != self._code:
+            # RFC 5321 §4.2.1: "the same code on each line".
+            raise MalformedReply("lines of one reply with different codes")
+        self._code = code
+        if end - self._scanned > REPLY_LINE or end > REPLY_SIZE or self._lines > REPLY_LINES:
+            raise MalformedReply("a reply over the limits")
+
+    def _check_partial(self) -> None:
+        if len(self._octets) - self._scanned >= REPLY_LINE or len(self._octets) >= REPLY_SIZE:
+            raise MalformedReply("a reply over the limits")

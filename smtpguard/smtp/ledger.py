@@ -1,0 +1,228 @@
+"""The session's own account: what was said, what was found, and how often.
+
+Events are born here, redacted, with all that a report needs beside the line: state, previous command and reply,
+cause, what was expected. The counters become the one `SessionEnded` of the session.
+"""
+
+from smtpguard.smtp import causes, order, rules
+from smtpguard.smtp.causes import History
+from smtpguard.smtp.events import Close, Declined, Event, Finding, InspectionEnded, Previous, SessionEnded
+from smtpguard.smtp.judgement import Charge
+from smtpguard.smtp.order import Facts
+from smtpguard.smtp.replies import Answer
+from smtpguard.smtp.rules import CLOSE, REFUSE, Section
+from smtpguard.smtp.syntax import SHOWN, Command, Reply
+from smtpguard.smtp.vocabulary import Verb, Waiting
+
+_NOT_BLAMED = frozenset({Section.UPSTREAM, Section.LIMITS})
+_NOT_SMTP = frozenset({rules.SG401, rules.SG402, rules.SG403})
+_QUOTABLE = SHOWN | {Verb.GREETING, Verb.DATA, Verb.CONTENT}
+_EMPTY = frozenset({Verb.NOOP, Verb.RSET, Verb.HELP, Verb.VRFY, Verb.UNKNOWN})
+_UNCOUNTED = frozenset({Verb.GREETING, Verb.CONTENT, Verb.SASL})
+_HELLO_SHOWN = 255
+"""Octets of the hello's argument that are kept: RFC 5321 §4.5.3.1.2 allows a domain no more."""
+
+
+class Ledger:
+    """Counters and events of one session."""
+
+    __slots__ = (
+        "_commands", "_consequences", "_empty_commands", "_events", "_hello", "_last_verb", "_not_smtp", "_opaque",
+        "_previous",        "_refused_messages", "_rules", "errors", "history", "octets_in", "octets_out",
+        "sequence", "violations",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.octets_in = 0
+        self.octets_out = 0
+        self.sequence = 0
+        """Number of the latest command; SASL lines count with their AUTH."""
+        self.errors = 0
+        """5yz replies of our own, consequences not counted."""
+        self.violations = 0
+        self._consequences = 0
+        self._empty_commands = 0
+        self._refused_messages = 0
+        self._commands: dict[Verb, tuple[int, int]] = {}
+        self._rules: dict[str, int] = {}
+        self._events: list[Event] = []
+        self._previous: Previous | None = None
+        self._last_verb: Verb | None = None
+        self._hello = b""
+        self._not_smtp = False
+        self._opaque = False
+
+    def take_events(self) -> tuple[Event, ...]:
+        """Hand out the events since the last call."""
+        if not self._events:
+            return ()
+        events = tuple(self._events)
+        self._events.clear()
+        return events
+
+    # --- what was said -----------------------------------------------------------------------------------------------
+
+    def command(self, command: Command) -> None:
+        """Count a command that was read and is now either forwarded or answered."""
+        if command.verb in _UNCOUNTED:
+            return
+        self.sequence += 1
+        self._last_verb = command.verb
+        accepted, said = self._commands.get(command.verb, (0, 0))
+        self._commands[command.verb] = accepted, said + 1
+        history = self.history
+        if command.verb in (Verb.EHLO, Verb.HELO):
+            self._hello = command.argument[:_HELLO_SHOWN]
+            history.hello_tried = True
+        if command.bare_lf:
+            history.bare_lf = True
+        if command.verb in _EMPTY:
+            self._empty_commands += 1
+
+    def empty_commands(self, command: Command) -> int:
+        """Return how many commands without use were said since the last message, 0 if this one is none."""
+        return self._empty_commands if command.verb in _EMPTY else 0
+
+    def replied(self, command: Command, code: int, text: bytes) -> None:
+        """Note the reply to a command, UPSTREAM's or ours."""
+        accepted = code < 400
+        if accepted and command.verb not in _UNCOUNTED:
+            before, said = self._commands[command.verb]
+            self._commands[command.verb] = before + 1, said
+        # A reply may quote what it answers: a password sent in the wrong place.
+        shown = text if command.verb in _QUOTABLE else b""
+        self._previous = Previous(verb=command.verb, code=code, text=shown)
+        self._remember(command, accepted)
+
+    def _remember(self, command: Command, accepted: bool) -> None:
+        history, verb = self.history, command.verb
+        if verb in (Verb.EHLO, Verb.HELO):
+            history.hello_refused = not accepted
+            if accepted:
+                history.tls_came_up = False
+                history.last_hello_was_helo = verb is Verb.HELO
+                history.begin_transaction()
+        elif verb is Verb.MAIL:
+            if accepted:
+                history.begin_transaction()
+            history.mail_refused = not accepted
+        elif verb is Verb.RCPT:
+            history.rcpt_accepted = history.rcpt_accepted or accepted
+            history.rcpt_refused = history.rcpt_refused or not accepted
+        elif verb is Verb.DATA:
+            history.data_refused = not accepted
+        elif verb is Verb.RSET and accepted:
+            history.begin_transaction()
+        elif command.last:
+            self._verdict(accepted)
+        elif verb is Verb.BDAT:
+            history.chunk_refused = history.chunk_refused or not accepted
+
+    def _verdict(self, accepted: bool) -> None:
+        self.history.begin_transaction()
+        if accepted:
+            self.history.accepted_messages += 1
+            self._empty_commands = 0
+        else:
+            self._refused_messages += 1
+
+    # --- what was found ----------------------------------------------------------------------------------------------
+
+    def found(  # noqa: PLR0913 - an event has as many sides as it has
+        self,
+        one: Charge,
+        command: Command,
+        facts: Facts,
+        *,
+        answer: Answer | None = None,
+        ahead: bool = False,
+        forwarded: bool = False,
+        detail: str = "",
+    ) -> None:
+        """Record a finding, and count it as violation, consequence or neither."""
+        rule = one.rule
+        self.history.sent_ahead = ahead
+        if one.consequence:
+            self._consequences += 1
+        else:
+            self._rules[rule.id] = self._rules.get(rule.id, 0) + 1
+            if rule.section not in _NOT_BLAMED and one.ruling.enforced in (REFUSE, CLOSE):
+                self.violations += 1
+        self._not_smtp = self._not_smtp or rule in _NOT_SMTP
+        self._events.append(
+            Finding(
+                rule=rule,
+                verdict=one.ruling.verdict,
+                enforced=one.ruling.enforced,
+                consequence=one.consequence,
+                cause=causes.find(rule, self.history),
+                state=facts.state,
+                verb=command.verb,
+                line=command.redacted,
+                expected=order.expected(facts),
+                previous=self._previous,
+                answer=answer,
+                forwarded=forwarded,
+                sent_ahead=ahead,
+                sequence=self.sequence,
+                violations=self.violations,
+                detail=detail,
+            )
+        )
+
+    def declined(self, command: Command, facts: Facts, setting: str, answer: Answer) -> None:
+        """Record an answer of ours that a setting asks for."""
+        self._events.append(
+            Declined(
+                setting=setting,
+                state=facts.state,
+                verb=command.verb,
+                previous=self._previous,
+                answer=answer,
+                sequence=self.sequence,
+            )
+        )
+
+    def inspection_ended(self) -> None:
+        """Record that the session goes opaque."""
+        self._opaque = True
+        self._events.append(InspectionEnded(sequence=self.sequence))
+
+    def ended(self, close: Close, facts: Facts, waiting: Waiting) -> SessionEnded:
+        """Sum the session up."""
+        return SessionEnded(
+            close=close,
+            state=facts.state,
+            waiting_for=waiting.value,
+            last_verb=self._last_verb,
+            hello=self._hello,
+            esmtp=facts.esmtp,
+            tls=facts.tls,
+            authenticated=facts.authenticated,
+            opaque=self._opaque,
+            not_smtp=self._not_smtp,
+            probe=not self._rules and set(self._commands) <= {Verb.QUIT},
+            commands=dict(self._commands),
+            accepted_messages=self.history.accepted_messages,
+            refused_messages=self._refused_messages,
+            rules=dict(self._rules),
+            violations=self.violations,
+            consequences=self._consequences,
+            octets_in=self.octets_in,
+            octets_out=self.octets_out,
+        )
+
+
+def surprises(command: Command, reply: Reply, *, lawful: bool, facts: Facts) -> bool:
+    """Tell whether a reply is a fact about UPSTREAM worth knowing (SG505)."""
+    if not lawful:
+        return reply.code < 400
+    if reply.code not in (500, 502, 503):
+        return False
+    keyword = _OPTIONAL.get(command.verb)
+    return command.verb in _BASIC or (keyword is not None and facts.offers(keyword))
+
+
+_BASIC = frozenset({Verb.EHLO, Verb.HELO, Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT, Verb.RSET, Verb.NOOP, Verb.QUIT})
+_OPTIONAL = {Verb.AUTH: b"AUTH", Verb.STARTTLS: b"STARTTLS"}

@@ -1,0 +1,299 @@
+"""CLIENT's octets -> a line -> judgement -> forward, refuse or close; content and chunks are passed on as they are.
+
+`Phase` says how the next octets are to be read; one step for each phase stands in `_STEP`. A step takes what it can
+from the inbox and says whether there may be another. A line whose turn has not come stays where it is and is judged
+again later.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from smtpguard.smtp import foreign, order, replies, rules
+from smtpguard.smtp.content import Outcome
+from smtpguard.smtp.desk import UNNAMED, Phase
+from smtpguard.smtp.events import Close
+from smtpguard.smtp.hearing import Hearing
+from smtpguard.smtp.judgement import Charge, Circumstances, Judgement, judge, judge_sasl
+from smtpguard.smtp.rules import CLOSE, Rule, Section
+from smtpguard.smtp.syntax import END_OF_CONTENT, Command, may_be_long, parse_command, parse_overlong, parse_sasl
+from smtpguard.smtp.vocabulary import OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
+
+
+class Reading(Hearing):
+    """The half of a session that listens to CLIENT."""
+
+    __slots__ = ()
+
+    # --- CLIENT: one step per phase, True while there may be another
+    # -----------------------------------------------------
+
+    def _advance(self) -> None:
+        while _STEP[self._phase](self):
+            pass
+
+    def _read_command(self) -> bool:
+        inbox, owed = self._inbox, self._flight.owed
+        if not inbox or (owed and not self._may_read_on(owed[-1])):
+            return False
+        if self._first_line and not self._is_smtp():
+            return False
+        length = inbox.line_length()
+        if self._is_too_long(length):
+            return bool(owed) or self._refuse_overlong()
+        if not length:
+            return False
+        command = parse_command(inbox.head(length))
+        if owed and not self._may_join(command):
+            return False
+        when = self._circumstances(command, behind=len(inbox) > length)
+        self._flight.read(command, ahead=when.ahead, pipelining=self._facts.offers(b"PIPELINING"))
+        judgement = judge(self._policy, self._facts, self._flight, command, when)
+        answered = bool(judgement) and judgement[0].ruling.answered
+        if owed and answered:
+            # An answer of ours waits until nothing is in flight.
+            return False
+        self._take_line(command)
+        if answered:
+            self._refuse(command, judgement, ahead=when.ahead)
+        elif not self._over_empty_limit(command):
+            self._forward(command, judgement, ahead=when.ahead)
+        return True
+
+    def _may_read_on(self, newest: Command) -> bool:
+        """Tell whether the next line may be looked at while replies are owed."""
+        if newest.verb is Verb.STARTTLS:
+            # RFC 3207 §4: nothing may stand behind STARTTLS; what does was put there to be run inside TLS.
+            self._close_for(self._charge(rules.SG205), newest, ahead=True)
+            return False
+        return newest.verb is Verb.RCPT
+
+    def _may_join(self, command: Command) -> bool:
+        """Tell whether a RCPT may go out behind RCPTs in flight: behind an accepted MAIL none of them decides another."""
+        behind_mail = self._facts.state in (State.ENVELOPE, State.RECIPIENTS)
+        return behind_mail and self._facts.offers(b"PIPELINING") and self._flight.may_join(command)
+
+    def _circumstances(self, command: Command, *, behind: bool) -> Circumstances:
+        if self._early_hello and command.verb not in (Verb.EHLO, Verb.MAIL, Verb.RCPT):
+            self._early_hello = False
+        return Circumstances(
+            ahead=self._inbox.ahead or bool(self._flight.owed),
+            predecessor=self._predecessor,
+            early_hello=self._early_hello,
+            after_refused_data=self._after_refused_data,
+            behind=behind,
+        )
+
+    def _take_line(self, command: Command) -> None:
+        self._inbox.take(len(command.raw))
+        self._first_line = self._after_refused_data = False
+        self._ledger.command(command)
+
+    def _is_smtp(self) -> bool:
+        """Look at the first octets; close or wait where they are of another protocol."""
+        head = self._inbox.head(foreign.HEAD)
+        if foreign.may_become_proxy_header(head):
+            return False
+        rule = foreign.recognise(head)
+        if rule is None:
+            return True
+        self._first_line = False
+        self._ledger.history.health_check = foreign.is_health_check(head)
+        judgement = self._charge(rule)
+        if judgement and judgement[0].ruling.answered:
+            self._close_for(judgement, UNNAMED, ahead=self._inbox.ahead)
+            return False
+        self._note(judgement, UNNAMED, ahead=self._inbox.ahead, forwarded=True)
+        return True
+
+    def _is_too_long(self, length: int) -> bool:
+        # A line without its end yet is at least one octet longer than what there is.
+        octets = length or len(self._inbox) + 1
+        limits = self._policy.limits
+        if octets <= limits.command_line:
+            return False
+        return octets > limits.sasl_line or not (self._phase is Phase.SASL or may_be_long(self._inbox.head(64)))
+
+    def _refuse_overlong(self) -> bool:
+        command = parse_overlong(self._inbox.head(64)) if self._phase is Phase.COMMAND else Command(b"", Verb.SASL)
+        self._ledger.command(command)
+        self._close_for(self._charge(rules.SG303), command, ahead=self._inbox.ahead)
+        return False
+
+    def _read_sasl(self) -> bool:
+        inbox = self._inbox
+        length = inbox.line_length()
+        if inbox and self._is_too_long(length):
+            return self._refuse_overlong()
+        if not length:
+            return False
+        command = parse_sasl(inbox.head(length))
+        when = self._circumstances(command, behind=False)
+        judgement = judge_sasl(self._policy, self._facts, command, when)
+        self._take_line(command)
+        if judgement and judgement[0].ruling.answered:
+            self._refuse(command, judgement, ahead=when.ahead)
+        else:
+            self._phase = Phase.COMMAND
+            self._forward(command, judgement, ahead=when.ahead)
+        return True
+
+    def _read_content(self) -> bool:
+        if not self._inbox or self._content is None:
+            return False
+        was_bare = self._content.bare_newline
+        fed = self._content.feed(self._inbox.take(len(self._inbox)))
+        if self._content.bare_newline and not was_bare and not self._may_be_bare():
+            return False
+        if fed.forward:
+            self._up.append(fed.forward)
+        if fed.outcome is Outcome.HIDDEN_END:
+            self._close_for(self._charge(rules.SG304), END_OF_CONTENT, linger="content")
+        elif fed.outcome is Outcome.ENDED:
+            self._content = None
+            self._phase = Phase.COMMAND
+            self._lawful = True
+            self._await_reply(END_OF_CONTENT)
+            if fed.rest:
+                self._inbox.put(fed.rest)
+        return fed.outcome is Outcome.ENDED
+
+    def _may_be_bare(self) -> bool:
+        """Record a bare newline in content, and close where policy says so."""
+        judgement = self._charge(rules.SG305)
+        if judgement and judgement[0].ruling.answered:
+            self._close_for(judgement, END_OF_CONTENT, linger="content")
+            return False
+        self._note(judgement, END_OF_CONTENT, forwarded=True)
+        return True
+
+    def _read_chunk(self) -> bool:
+        taken = self._inbox.take(self._left)
+        if taken:
+            self._up.append(taken)
+        self._left -= len(taken)
+        if self._left:
+            return False
+        self._phase = Phase.COMMAND
+        self._turn += 1
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            self._settle(self._flight.owed.pop(0), kept)
+        return True
+
+    def _swallow_chunk(self) -> bool:
+        self._left -= len(self._inbox.take(self._left))
+        if self._left or self._swallowed is None:
+            return False
+        command, answer, rule = self._swallowed
+        self._swallowed = None
+        self._phase = Phase.COMMAND
+        self._say(command, answer, rule)
+        return True
+
+    def _read_handshake(self) -> bool:
+        if not self._inbox:
+            return False
+        if self._inbox.head(1) != OPENS_TLS:
+            self._close_for(self._charge(rules.SG205), UNNAMED, ahead=True)
+            return False
+        self._phase = Phase.OPAQUE
+        self._ledger.inspection_ended()
+        return True
+
+    def _pass_on(self) -> bool:
+        if self._inbox:
+            self._up.append(self._inbox.take(len(self._inbox)))
+        return False
+
+    def _drop(self) -> bool:
+        self._inbox.clear()
+        return False
+
+    # --- what becomes of a line
+    # ------------------------------------------------------------------------------------------
+
+    def _forward(self, command: Command, judgement: Judgement, *, ahead: bool) -> None:
+        declined = self._policy.tls_mode is not TlsMode.PASS_THROUGH and command.verb is Verb.STARTTLS
+        if judgement:
+            self._note(judgement, command, ahead=ahead, forwarded=not declined)
+        if declined:
+            self._decline(command)
+            return
+        if self._replies.pending and not self._flight.owed:
+            # What UPSTREAM is saying unasked would be taken for the reply to this command.
+            self._out_of_step("octets that nobody asked for")
+            return
+        self._lawful = not any(one.rule.section is Section.ORDER for one in judgement)
+        self._up.append(command.raw)
+        order.forwarded(self._facts, command)
+        self._await_reply(command)
+        if command.size:
+            self._phase, self._left, self._octets = Phase.CHUNK, command.size, 0
+
+    def _refuse(self, command: Command, judgement: Judgement, *, ahead: bool) -> None:
+        """Answer a line ourselves: it never reaches UPSTREAM, and the state stays."""
+        first = judgement[0]
+        answer = replies.NO_VALID_RECIPIENTS if _is_unserved_data(first) else first.rule.answer
+        if answer is None:  # pragma: no cover - every rule that can be refused has an answer
+            return
+        self._note(judgement, command, ahead=ahead, answer=answer)
+        closes = first.ruling.verdict is CLOSE or command.size > SWALLOW_MAXIMUM
+        if not closes and not first.consequence and self._over_error_limit(command):
+            return
+        if command.size and not closes:
+            self._phase, self._left, self._swallowed = Phase.SWALLOW, command.size, (command, answer, first.rule)
+            return
+        self._say(command, answer, first.rule)
+        if closes:
+            self._end(Close.VIOLATION, linger="content" if command.verb is Verb.BDAT else "short")
+
+    def _decline(self, command: Command) -> None:
+        hidden = self._policy.tls_mode is TlsMode.HIDE
+        answer = replies.STARTTLS_HIDDEN if hidden else replies.STARTTLS_REFUSED
+        if hidden and self._over_error_limit(command):
+            return
+        self._ledger.declined(command, self._facts, "tls.mode", answer)
+        self._say(command, answer, None)
+
+    # --- limits
+    # --------------------------------------------------------------------------------------------------------
+
+    def _over_error_limit(self, command: Command) -> bool:
+        limit = self._policy.limits.violations
+        self._ledger.errors += 1
+        return bool(limit) and self._over_limit(rules.SG601, command, self._ledger.errors - limit)
+
+    def _over_empty_limit(self, command: Command) -> bool:
+        limit = self._policy.limits.empty_commands
+        return bool(limit) and self._over_limit(rules.SG602, command, self._ledger.empty_commands(command) - limit)
+
+    def _over_limit(self, rule: Rule, command: Command, excess: int) -> bool:
+        """Close where a count is over its limit; in mode observe record it, once."""
+        if excess <= 0:
+            return False
+        judgement = self._charge(rule)
+        if not judgement or not judgement[0].ruling.answered:
+            if excess == 1:
+                self._note(judgement, command)
+            return False
+        self._note(judgement, command, answer=rule.answer)
+        self._speak(rule)
+        self._end(Close.LIMIT, linger="content" if command.size else "short")
+        return True
+
+
+def _is_unserved_data(one: Charge) -> bool:
+    """Tell whether RFC 2920 §3.1 gives the answer: DATA pipelined behind recipients that were all refused."""
+    return one.consequence and one.rule is rules.SG104
+
+
+_STEP: Final[dict[Phase, Callable[[Reading], bool]]] = {
+    Phase.COMMAND: Reading._read_command,
+    Phase.SASL: Reading._read_sasl,
+    Phase.CONTENT: Reading._read_content,
+    Phase.CHUNK: Reading._read_chunk,
+    Phase.SWALLOW: Reading._swallow_chunk,
+    Phase.HANDSHAKE: Reading._read_handshake,
+    Phase.OPAQUE: Reading._pass_on,
+    Phase.OVER: Reading._drop,
+}

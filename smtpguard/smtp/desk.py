@@ -5,7 +5,6 @@ done here and nowhere else. `hearing` reads UPSTREAM's replies and `reading` CLI
 `session` is the door.
 """
 
-from enum import Enum
 from typing import Final, Literal, NamedTuple
 
 from smtpguard.smtp import rules
@@ -20,10 +19,10 @@ from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy
 from smtpguard.smtp.replies import Answer
 from smtpguard.smtp.rules import Rule
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply
-from smtpguard.smtp.vocabulary import Verb, Waiting
+from smtpguard.smtp.vocabulary import Verb, Waiting, Word
 
 
-class Phase(Enum):
+class Phase(Word):
     """How CLIENT's next octets are to be read."""
 
     COMMAND = "command"
@@ -101,16 +100,13 @@ class Desk:
         self._waited = Waiting.NOBODY
         self.ending: Ending | None = None
 
-    # --- to say
-    # ----------------------------------------------------------------------------------------------------------
+    # --- to say ----------------------------------------------------------------------------------------------------
 
     def _say(self, command: Command, answer: Answer, rule: Rule | None) -> None:
         """Give CLIENT an answer of ours to a command that UPSTREAM never saw."""
         self._down.append(self._spoken(answer, rule))
         self._ledger.replied(command, answer.code, f"{answer.enhanced} {answer.text}".encode())
         self._was_answered(command, refused=True)
-        if command.verb is Verb.DATA:
-            self._distrust_what_follows_data()
 
     def _was_answered(self, command: Command, *, refused: bool) -> None:
         self._flight.answered(command, refused=refused)
@@ -122,7 +118,7 @@ class Desk:
     def _distrust_what_follows_data(self) -> None:
         """Close if anything was read behind a refused DATA: it was meant as content, and would be run as commands."""
         self._after_refused_data = True
-        if self._inbox and self.ending is None:
+        if self._inbox.held:
             self._close_for((Charge(rules.SG204, ALWAYS_CLOSE),), UNNAMED, ahead=True, linger="content")
 
     def _close_for(
@@ -147,8 +143,7 @@ class Desk:
         named = rule is not None and self._policy.reply_rule_id
         return answer.spoken(rule.id if rule is not None and named else "", self._session_id)
 
-    # --- to record
-    # -------------------------------------------------------------------------------------------------------
+    # --- to record -------------------------------------------------------------------------------------------------
 
     def _charge(self, rule: Rule) -> Judgement:
         return charge(self._policy, self._facts, rule)
@@ -171,8 +166,7 @@ class Desk:
     def _note_untold(self, detail: str) -> None:
         self._note(self._charge(rules.SG504), END_OF_CONTENT, detail=detail)
 
-    # --- to wait
-    # ---------------------------------------------------------------------------------------------------------
+    # --- to wait ---------------------------------------------------------------------------------------------------
 
     def _await_reply(self, command: Command) -> None:
         self._flight.owed.append(command)
@@ -194,8 +188,7 @@ class Desk:
             return Waiting.GREETING
         return Waiting.VERDICT if self._flight.owed[0].last else Waiting.REPLY
 
-    # --- to end
-    # ----------------------------------------------------------------------------------------------------------
+    # --- to end ----------------------------------------------------------------------------------------------------
 
     def _out_of_step(self, why: str) -> None:
         """End a session whose UPSTREAM we no longer understand: never a 2yz, never its octets."""

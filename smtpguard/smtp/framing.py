@@ -19,24 +19,24 @@ LF: Final = b"\n"
 class Inbox:
     """Octets of CLIENT, read and not yet taken."""
 
-    __slots__ = ("_ahead", "_at", "_octets")
+    __slots__ = ("_ahead", "_at", "_octets", "held")
 
     def __init__(self) -> None:
         self._octets = b""
         self._at = 0
         self._ahead = 0
-
-    def __len__(self) -> int:
-        return len(self._octets) - self._at
+        self.held = 0
+        """Octets in it."""
 
     def put(self, data: bytes) -> None:
         """Append octets. Into an empty inbox they go as the same object, and may come out as the same object."""
-        self._octets = self._octets[self._at :] + data if len(self) else data
+        self._octets = self._octets[self._at :] + data if self.held else data
         self._at = 0
+        self.held = len(self._octets)
 
     def mark_ahead(self) -> None:
         """A reply was given out: all octets held now were sent ahead of it."""
-        self._ahead = len(self)
+        self._ahead = self.held
 
     @property
     def ahead(self) -> bool:
@@ -56,16 +56,21 @@ class Inbox:
 
     def take(self, count: int) -> bytes:
         """Take the next `count` octets, or what there is."""
+        if count >= self.held and not self._at:
+            taken = self._octets
+            self._octets, self.held, self._ahead = b"", 0, 0
+            return taken
         taken = self.head(count)
         self._at += len(taken)
-        if self._at == len(self._octets):
+        self.held -= len(taken)
+        if not self.held:
             self._octets, self._at = b"", 0
         self._ahead = max(0, self._ahead - len(taken))
         return taken
 
     def clear(self) -> None:
         """Drop everything."""
-        self._octets, self._at, self._ahead = b"", 0, 0
+        self._octets, self._at, self._ahead, self.held = b"", 0, 0, 0
 
 
 class MalformedReply(Exception):
@@ -104,6 +109,10 @@ class ReplyReader:
             MalformedReply: the octets are no reply, or over a limit; nothing that follows can be trusted.
         """
         octets = self._octets
+        if not self._scanned and (line := _LINE.fullmatch(octets)) and not line[2] and len(octets) <= REPLY_LINE:
+            # One line and no more, as most replies are.
+            self._octets = b""
+            return Reply(octets, int(line[1]))
         while end := octets.find(LF, self._scanned) + 1:
             line = _LINE.fullmatch(octets, self._scanned, end)
             if line is None:

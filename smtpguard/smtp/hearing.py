@@ -30,7 +30,7 @@ class Hearing(Desk):
         reader = self._replies
         reader.put(data)
         try:
-            while self.ending is None and (reply := reader.next()) is not None:
+            while self.ending is None and reader.pending and (reply := reader.next()) is not None:
                 self._take_reply(reply)
         except MalformedReply as flaw:
             self._out_of_step(str(flaw))
@@ -57,7 +57,7 @@ class Hearing(Desk):
 
     def _gate(self, command: Command, reply: Reply) -> bool:
         """Judge what CLIENT sent ahead of the greeting or of 354; True if that ended the session instead."""
-        if not self._inbox or command.verb not in _GATED:
+        if not self._inbox.held or command.verb not in _GATED:
             return False
         if command.verb is Verb.DATA and reply.code >= 400:
             return False
@@ -127,7 +127,7 @@ class Hearing(Desk):
     def _after_quit(self, reply: Reply) -> None:
         if reply.code >= 400:
             return
-        if self._inbox:
+        if self._inbox.held:
             self._note(self._charge(rules.SG206), UNNAMED, ahead=True)
         self._end(Close.QUIT)
 

@@ -42,13 +42,17 @@ class Circumstances(NamedTuple):
 
 # What follows these is judged by rules of its own: SG201, SG204, SG205, SG206; and commands pipelined behind the
 # final dot are in order: it ends no group (RFC 2920 §3.1).
+_SUSPECT = frozenset({Verb.FORBIDDEN, Verb.STARTTLS})
+"""Verbs that may break a rule of the other sections though nothing is wrong with the line's time and shape."""
+
 _NO_PREDECESSOR = frozenset({Verb.GREETING, Verb.DATA, Verb.CONTENT, Verb.STARTTLS, Verb.QUIT})
 
 
 def judge(policy: Policy, facts: Facts, flight: Flight, command: Command, when: Circumstances) -> Judgement:
     """Charge a command line with every rule that it breaks."""
-    broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when)]
-    broken += order.findings(facts, command.verb)
+    broken = order.findings(facts, command.verb)
+    if when.ahead or command.flaw is not None or command.bare_lf or command.verb in _SUSPECT:
+        broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when), *broken]
     late = when.after_refused_data and command.verb is Verb.UNKNOWN
     if not broken and not late:
         return ()

@@ -47,7 +47,7 @@ class Ledger:
         self._commands: dict[Verb, tuple[int, int]] = {}
         self._rules: dict[str, int] = {}
         self._events: list[Event] = []
-        self._previous: Previous | None = None
+        self._previous: tuple[Verb, int, bytes] | None = None
         self._last_verb: Verb | None = None
         self._hello = b""
         self._not_smtp = False
@@ -61,7 +61,7 @@ class Ledger:
         self._events.clear()
         return events
 
-    # --- what was said -----------------------------------------------------------------------------------------------
+    # --- what was said ---------------------------------------------------------------------------------------------
 
     def command(self, command: Command) -> None:
         """Count a command that was read and is now either forwarded or answered."""
@@ -92,7 +92,7 @@ class Ledger:
             self._commands[command.verb] = before + 1, said
         # A reply may quote what it answers: a password sent in the wrong place.
         shown = text if command.verb in _QUOTABLE else b""
-        self._previous = Previous(verb=command.verb, code=code, text=shown)
+        self._previous = command.verb, code, shown
         self._remember(command, accepted)
 
     def _remember(self, command: Command, accepted: bool) -> None:
@@ -127,7 +127,14 @@ class Ledger:
         else:
             self._refused_messages += 1
 
-    # --- what was found ----------------------------------------------------------------------------------------------
+    def _shown(self) -> Previous | None:
+        """Make the event's value, which most sessions never need, of what was noted for each reply."""
+        if self._previous is None:
+            return None
+        verb, code, text = self._previous
+        return Previous(verb=verb, code=code, text=text)
+
+    # --- what was found --------------------------------------------------------------------------------------------
 
     def found(  # noqa: PLR0913 - an event has as many sides as it has
         self,
@@ -161,7 +168,7 @@ class Ledger:
                 verb=command.verb,
                 line=command.redacted,
                 expected=order.expected(facts),
-                previous=self._previous,
+                previous=self._shown(),
                 answer=answer,
                 forwarded=forwarded,
                 sent_ahead=ahead,
@@ -178,7 +185,7 @@ class Ledger:
                 setting=setting,
                 state=facts.state,
                 verb=command.verb,
-                previous=self._previous,
+                previous=self._shown(),
                 answer=answer,
                 sequence=self.sequence,
             )

@@ -51,8 +51,7 @@ class Facts:
 
 TRANSACTION: Final = frozenset({State.ENVELOPE, State.RECIPIENTS, State.CHUNKING})
 
-# --- What is legal: State x Verb -> the rule that is broken; an absent cell is in order
-# ---------------------------------
+# --- What is legal: State x Verb -> the rule that is broken; an absent cell is in order ----------------------------
 LEGAL: Final[dict[State, dict[Verb, Rule]]] = {
     # Nothing is judged before the greeting: input is held, so this row is never asked.
     State.AWAITING_GREETING: {},
@@ -99,8 +98,7 @@ LEGAL: Final[dict[State, dict[Verb, Rule]]] = {
     },
 }
 
-# --- The rules that need a fact
-# ----------------------------------------------------------------------------------------
+# --- The rules that need a fact ------------------------------------------------------------------------------------
 FACT_RULES: Final[dict[Verb, tuple[tuple[Rule, Callable[[Facts], bool]], ...]]] = {
     Verb.BDAT: ((rules.SG107, lambda facts: not facts.offers(b"CHUNKING")),),
     Verb.DATA: ((rules.SG108, lambda facts: facts.binarymime),),
@@ -120,7 +118,8 @@ def findings(facts: Facts, verb: Verb) -> list[Rule]:
     broken = []
     if (rule := LEGAL[facts.state].get(verb)) is not None:
         broken.append(rule)
-    broken += [rule for rule, breaks in FACT_RULES.get(verb, ()) if breaks(facts)]
+    if verb in FACT_RULES:
+        broken += [rule for rule, breaks in FACT_RULES[verb] if breaks(facts)]
     return broken
 
 
@@ -129,8 +128,7 @@ def expected(facts: Facts) -> tuple[Verb, ...]:
     return tuple(verb for verb in Verb if verb not in NO_WORDS and not findings(facts, verb))
 
 
-# --- What a reply makes of the state
-# -----------------------------------------------------------------------------------
+# --- What a reply makes of the state -------------------------------------------------------------------------------
 Effect = Callable[[Facts, Command, Reply], None]
 
 
@@ -217,8 +215,7 @@ def tls_up(facts: Facts) -> None:
     facts.keywords = frozenset()
 
 
-# --- Which reply codes are in step
-# -------------------------------------------------------------------------------------
+# --- Which reply codes are in step ---------------------------------------------------------------------------------
 _EXACT: Final[dict[Verb, frozenset[int]]] = {
     Verb.GREETING: frozenset({220}),
     # RFC 5321 §4.3.2: "I: 354 -> data -> S: 250". A 2yz before the content would acknowledge a message nobody has seen.

@@ -24,8 +24,7 @@ class Reading(Hearing):
 
     __slots__ = ()
 
-    # --- CLIENT: one step per phase, True while there may be another
-    # -----------------------------------------------------
+    # --- CLIENT: one step per phase, True while there may be another -----------------------------------------------
 
     def _advance(self) -> None:
         while _STEP[self._phase](self):
@@ -33,7 +32,7 @@ class Reading(Hearing):
 
     def _read_command(self) -> bool:
         inbox, owed = self._inbox, self._flight.owed
-        if not inbox or (owed and not self._may_read_on(owed[-1])):
+        if not inbox.held or (owed and not self._may_read_on(owed[-1])):
             return False
         if self._first_line and not self._is_smtp():
             return False
@@ -45,7 +44,7 @@ class Reading(Hearing):
         command = parse_command(inbox.head(length))
         if owed and not self._may_join(command):
             return False
-        when = self._circumstances(command, behind=len(inbox) > length)
+        when = self._circumstances(command, behind=inbox.held > length)
         self._flight.read(command, ahead=when.ahead, pipelining=self._facts.offers(b"PIPELINING"))
         judgement = judge(self._policy, self._facts, self._flight, command, when)
         answered = bool(judgement) and judgement[0].ruling.answered
@@ -68,7 +67,8 @@ class Reading(Hearing):
         return newest.verb is Verb.RCPT
 
     def _may_join(self, command: Command) -> bool:
-        """Tell whether a RCPT may go out behind RCPTs in flight: behind an accepted MAIL none of them decides another."""
+        """Tell whether a RCPT may go out behind RCPTs in flight: behind an accepted MAIL none of them decides
+        another."""
         behind_mail = self._facts.state in (State.ENVELOPE, State.RECIPIENTS)
         return behind_mail and self._facts.offers(b"PIPELINING") and self._flight.may_join(command)
 
@@ -76,11 +76,11 @@ class Reading(Hearing):
         if self._early_hello and command.verb not in (Verb.EHLO, Verb.MAIL, Verb.RCPT):
             self._early_hello = False
         return Circumstances(
-            ahead=self._inbox.ahead or bool(self._flight.owed),
-            predecessor=self._predecessor,
-            early_hello=self._early_hello,
-            after_refused_data=self._after_refused_data,
-            behind=behind,
+            self._inbox.ahead or bool(self._flight.owed),
+            self._predecessor,
+            self._early_hello,
+            self._after_refused_data,
+            behind,
         )
 
     def _take_line(self, command: Command) -> None:
@@ -107,7 +107,7 @@ class Reading(Hearing):
 
     def _is_too_long(self, length: int) -> bool:
         # A line without its end yet is at least one octet longer than what there is.
-        octets = length or len(self._inbox) + 1
+        octets = length or self._inbox.held + 1
         limits = self._policy.limits
         if octets <= limits.command_line:
             return False
@@ -122,7 +122,7 @@ class Reading(Hearing):
     def _read_sasl(self) -> bool:
         inbox = self._inbox
         length = inbox.line_length()
-        if inbox and self._is_too_long(length):
+        if inbox.held and self._is_too_long(length):
             return self._refuse_overlong()
         if not length:
             return False
@@ -138,10 +138,10 @@ class Reading(Hearing):
         return True
 
     def _read_content(self) -> bool:
-        if not self._inbox or self._content is None:
+        if not self._inbox.held or self._content is None:
             return False
         was_bare = self._content.bare_newline
-        fed = self._content.feed(self._inbox.take(len(self._inbox)))
+        fed = self._content.feed(self._inbox.take(self._inbox.held))
         if self._content.bare_newline and not was_bare and not self._may_be_bare():
             return False
         if fed.forward:
@@ -191,7 +191,7 @@ class Reading(Hearing):
         return True
 
     def _read_handshake(self) -> bool:
-        if not self._inbox:
+        if not self._inbox.held:
             return False
         if self._inbox.head(1) != OPENS_TLS:
             self._close_for(self._charge(rules.SG205), UNNAMED, ahead=True)
@@ -201,16 +201,15 @@ class Reading(Hearing):
         return True
 
     def _pass_on(self) -> bool:
-        if self._inbox:
-            self._up.append(self._inbox.take(len(self._inbox)))
+        if self._inbox.held:
+            self._up.append(self._inbox.take(self._inbox.held))
         return False
 
     def _drop(self) -> bool:
         self._inbox.clear()
         return False
 
-    # --- what becomes of a line
-    # ------------------------------------------------------------------------------------------
+    # --- what becomes of a line ------------------------------------------------------------------------------------
 
     def _forward(self, command: Command, judgement: Judgement, *, ahead: bool) -> None:
         declined = self._policy.tls_mode is not TlsMode.PASS_THROUGH and command.verb is Verb.STARTTLS
@@ -223,7 +222,7 @@ class Reading(Hearing):
             # What UPSTREAM is saying unasked would be taken for the reply to this command.
             self._out_of_step("octets that nobody asked for")
             return
-        self._lawful = not any(one.rule.section is Section.ORDER for one in judgement)
+        self._lawful = not judgement or not any(one.rule.section is Section.ORDER for one in judgement)
         self._up.append(command.raw)
         order.forwarded(self._facts, command)
         self._await_reply(command)
@@ -246,6 +245,8 @@ class Reading(Hearing):
         self._say(command, answer, first.rule)
         if closes:
             self._end(Close.VIOLATION, linger="content" if command.verb is Verb.BDAT else "short")
+        elif command.verb is Verb.DATA:
+            self._distrust_what_follows_data()
 
     def _decline(self, command: Command) -> None:
         hidden = self._policy.tls_mode is TlsMode.HIDE
@@ -255,8 +256,7 @@ class Reading(Hearing):
         self._ledger.declined(command, self._facts, "tls.mode", answer)
         self._say(command, answer, None)
 
-    # --- limits
-    # --------------------------------------------------------------------------------------------------------
+    # --- limits ----------------------------------------------------------------------------------------------------
 
     def _over_error_limit(self, command: Command) -> bool:
         limit = self._policy.limits.violations

@@ -133,7 +133,7 @@ WATCHED: Final = (NOTE, NOTE, OFF)
 ALWAYS_CLOSE: Final = (CLOSE, CLOSE, CLOSE)
 FACT: Final = (NOTE, NOTE, NOTE)
 
-# --- Order -----------------------------------------------------------------------------------------------------------
+# --- Order ---------------------------------------------------------------------------------------------------------
 SG101 = _order(
     "SG101", "mail-before-hello",
     "MAIL with no accepted EHLO or HELO, or none since TLS came up",
@@ -248,7 +248,7 @@ SG116 = _order(
     "Send ETRN outside a mail transaction.",
 )  # fmt: skip
 
-# --- Timing ----------------------------------------------------------------------------------------------------------
+# --- Timing --------------------------------------------------------------------------------------------------------
 SYNCHRONISATION: Final = Answer(554, "5.5.0", "SMTP protocol synchronisation error")
 SG201 = _rule(
     "SG201", "early-talker", Section.TIMING,
@@ -294,7 +294,7 @@ SG206 = _rule(
     "Send nothing after QUIT.",
 )  # fmt: skip
 
-# --- Framing ---------------------------------------------------------------------------------------------------------
+# --- Framing -------------------------------------------------------------------------------------------------------
 SG301 = _rule(
     "SG301", "bare-lf-in-command", Section.FRAMING,
     "a command line that ends in a bare LF",
@@ -342,7 +342,7 @@ SG306 = _rule(
     safe=True,
 )  # fmt: skip
 
-# --- Foreign and forbidden -------------------------------------------------------------------------------------------
+# --- Foreign and forbidden -----------------------------------------------------------------------------------------
 NOT_SMTP: Final = Answer(554, "5.5.1", "This is an SMTP service")
 SG401 = _rule(
     "SG401", "http-request", Section.FOREIGN,
@@ -378,7 +378,7 @@ SG405 = _rule(
     safe=True,
 )  # fmt: skip
 
-# --- Upstream: CLIENT is not blamed ----------------------------------------------------------------------------------
+# --- Upstream: CLIENT is not blamed --------------------------------------------------------------------------------
 SG501 = _rule(
     "SG501", "upstream-unreachable", Section.UPSTREAM,
     "UPSTREAM could not be reached, or sent no greeting in time",
@@ -415,7 +415,7 @@ SG505 = _rule(
     "Nothing: a fact about the upstream worth knowing.",
 )  # fmt: skip
 
-# --- Limits ----------------------------------------------------------------------------------------------------------
+# --- Limits --------------------------------------------------------------------------------------------------------
 SG601 = _rule(
     "SG601", "too-many-violations", Section.LIMITS,
     "one more refused command than limits.violations",

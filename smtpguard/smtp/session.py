@@ -42,8 +42,7 @@ class Session(Reading):
 
     __slots__ = ()
 
-    # --- octets
-    # ----------------------------------------------------------------------------------------------------------
+    # --- octets ----------------------------------------------------------------------------------------------------
 
     def receive(self, side: Side, data: bytes, *, unread: bool = False) -> Output:
         """Take octets of one side, one or more.
@@ -59,7 +58,8 @@ class Session(Reading):
                 self._down.append(data)
             elif self.ending is None:
                 self._hear(data)
-                self._advance()
+                if self._inbox.held:
+                    self._advance()
         elif self.ending is None and not self._client_lost:
             self._ledger.octets_in += len(data)
             self._octets += len(data)
@@ -125,15 +125,14 @@ class Session(Reading):
             self._end(Close.CONTENT_REFUSED, cut=True, linger="content")
         return True
 
-    # --- the clock, kept by the caller
-    # -----------------------------------------------------------------------------------
+    # --- the clock, kept by the caller -----------------------------------------------------------------------------
 
     @property
     def window(self) -> int:
         """Octets that may be read from CLIENT now; 0 while held input fills its room."""
         if self._phase in _READ_WHOLE:
             return READ_SIZE
-        return max(0, HELD_INPUT - len(self._inbox))
+        return max(0, HELD_INPUT - self._inbox.held)
 
     @property
     def progress(self) -> int:
@@ -205,8 +204,7 @@ class Session(Reading):
         self._speak(rule)
         self._end(close, linger="content" if self._phase in STREAMED else "short")
 
-    # --- TLS
-    # ---------------------------------------------------------------------------------------------------------------
+    # --- TLS -------------------------------------------------------------------------------------------------------
 
     def tls_up(self) -> None:
         """TLS came up on CLIENT's side: forget everything, octets in the clear included (RFC 3207 §4.2)."""
@@ -215,8 +213,7 @@ class Session(Reading):
         self._inbox.clear()
         self._phase = Phase.COMMAND
 
-    # --- what comes out
-    # ----------------------------------------------------------------------------------------------------
+    # --- what comes out --------------------------------------------------------------------------------------------
 
     def ended(self) -> SessionEnded:
         """Sum the session up; to be called once, when it is over."""
@@ -228,14 +225,15 @@ class Session(Reading):
             self._end_half_closed()
         if self._client_lost:
             self._down.clear()
-        up, down, events = tuple(self._up), tuple(self._down), self._ledger.take_events()
-        if not (up or down or events):
+        events = self._ledger.take_events()
+        if not (self._up or self._down or events):
             return _NOTHING
-        if down:
-            self._ledger.octets_out += sum(map(len, down))
+        output = Output(tuple(self._up), tuple(self._down), events)
+        for octets in output.down:
+            self._ledger.octets_out += len(octets)
         self._up.clear()
         self._down.clear()
-        return Output(up, down, events)
+        return output
 
     def _end_half_closed(self) -> None:
         """CLIENT will send no more: end as soon as nothing is in flight and nothing complete is left."""

@@ -10,14 +10,24 @@ from enum import Enum
 from typing import Final
 
 
-class Side(Enum):
+class Word(Enum):
+    """An Enum whose members are dictionary keys on the fast path.
+
+    Members are singletons compared by identity, so the identity's hash is right; `Enum.__hash__` is a Python function
+    before 3.12, and cost a session a tenth of the engine's time.
+    """
+
+    __hash__ = object.__hash__
+
+
+class Side(Word):
     """One of the two ends of a session."""
 
     CLIENT = "client"
     UPSTREAM = "upstream"
 
 
-class Verb(Enum):
+class Verb(Word):
     """What a line from CLIENT is, after its first word; the last five are no words of the wire."""
 
     EHLO = "EHLO"
@@ -48,7 +58,7 @@ class Verb(Enum):
     """Not a command: one line of an authentication exchange (RFC 4954 §4)."""
 
 
-class State(Enum):
+class State(Word):
     """The transaction's axis only; hello, TLS, authentication and keywords are facts beside it (`order.Facts`)."""
 
     AWAITING_GREETING = "awaiting-greeting"
@@ -60,7 +70,7 @@ class State(Enum):
     CHUNKING = "chunking"
 
 
-class ReplyClass(Enum):
+class ReplyClass(Word):
     """The first digit of a reply code (RFC 5321 §4.2.1)."""
 
     OK = 2
@@ -74,7 +84,7 @@ class ReplyClass(Enum):
         return self.value >= 4
 
 
-class TlsMode(Enum):
+class TlsMode(Word):
     """What becomes of STARTTLS from CLIENT."""
 
     PASS_THROUGH = "pass-through"
@@ -85,7 +95,7 @@ class TlsMode(Enum):
     """The EHLO reply is untouched, the command answered 454."""
 
 
-class Waiting(Enum):
+class Waiting(Word):
     """Whom the session waits for, so that the owner of the clock can tell which deadline runs."""
 
     GREETING = "greeting"

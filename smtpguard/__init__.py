@@ -1,0 +1,8 @@
+"""A gateway that answers SMTP commands out of order itself and relays the rest, octet for octet.
+
+The rooms, each one floor above the next: `cli` > `service` > `net` > `record` > `config` > `smtp`.
+"""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,306 @@
+"""One CLIENT, one UPSTREAM connection made for it, and one Session between them.
+
+Two reader tasks. Each waits for octets of its side, gives them to the Session, and sends on what the Session says is
+due on either side; between `Session.receive` and both puts nothing is awaited. The tasks live in the worker's
+long-lived nursery: a nursery, a scope or a channel per session would cost what a relayed command costs.
+
+    accept -> serve: dial -> _read_upstream  (task 1)
+                         `-> _read_client    (task 2; lingers when the session is over)
+
+Deadlines are not timers: `sweep` is called once a second, sees whether the session made progress, and acts where it
+did not. Every `OSError` is an ordinary end. A bug ends this session with 421 and a logged stack, and no other.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import trio
+
+from smtpguard.net.outbox import Outbox
+from smtpguard.net.stream import Stream
+from smtpguard.net.upstream import Unreachable
+from smtpguard.smtp import INTERNAL_ERROR, Answer, Close, Event, Link, Output, Session, Side, Waiting
+
+Observer = Callable[[Link, float, Event], None]
+"""The one callable that events are handed to: who, when in seconds since the epoch, what. It must not block."""
+
+LINGER: Final = {"none": (0.0, 0), "short": (2.0, 1024 * 1024), "content": (30.0, 64 * 1024 * 1024)}
+"""How long, in seconds, and how many octets CLIENT is read into the void behind a last answer, by `Ending.linger`.
+
+Closing with unread input makes the kernel send RST, which destroys the answer before the client reads it: it would
+try again
+for ever."""
+
+_VOID: Final = 64 * 1024
+_REPLIES: Final = 64 * 1024
+"""Octets of one read from UPSTREAM: a whole reply of the largest size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that each side may take; octets do not extend them."""
+
+    greeting: float = 300.0
+    command: float = 300.0
+    reply: float = 330.0
+    content: float = 180.0
+    verdict: float = 900.0
+    write: float = 180.0
+    session: float = 3600.0
+    opaque: float = 600.0
+
+    def of(self, waiting: Waiting) -> float:
+        """Return the deadline that runs while the session waits so."""
+        return float(getattr(self, waiting.value))
+
+
+class Hooks(NamedTuple):
+    """Whom a relay tells; none of them may block."""
+
+    observe: Observer
+    closed: Callable[["Relay"], None]
+    """The relay is closed, its sockets are free."""
+    bug: Callable[[Link], None]
+    """An exception that is nobody's fault but ours is being handled; `sys.exception()` is it."""
+
+
+class Relay:
+    """The life of one session on the network."""
+
+    __slots__ = (
+        "_client", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_reads_client", "_room", "_session",
+        "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
+    )  # fmt: skip
+
+    def __init__(self, client: Stream, session: Session, link: Link, deadlines: Deadlines, hooks: Hooks) -> None:
+        self.link = link
+        self.closed = False
+        self._client = client
+        self._down = Outbox(client)
+        self._upstream: Stream | None = None
+        self._up: Outbox | None = None
+        self._session = session
+        self._deadlines = deadlines
+        self._hooks = hooks
+        self._reads_client = True
+        # Waited for by CLIENT's reader while held input fills its room.
+        self._room: trio.Event | None = None
+        self._started = self._since = trio.current_time()
+        self._mark = -1
+        self._linger_until = 0.0
+        self._void = 0
+
+    # --- the two tasks ---------------------------------------------------------------------------------------------
+
+    async def serve(self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery) -> None:
+        """Dial, then read UPSTREAM until the session is over; CLIENT's reader is started into `nursery`."""
+        try:
+            upstream = await dial()
+        except Unreachable as error:
+            self._put(self._session.unreachable(error.reason))
+            await self._read_client()
+            return
+        except Exception:
+            self._fail()
+            return
+        self._upstream, self._up = upstream, Outbox(upstream)
+        if self._session.over:
+            self._leave()
+        nursery.start_soon(self._read_client)
+        await self._read_upstream(upstream)
+
+    async def _read_upstream(self, upstream: Stream) -> None:
+        session = self._session
+        try:
+            while not session.over:
+                await self._flush()
+                try:
+                    data = await upstream.receive_some(_REPLIES)
+                except trio.BrokenResourceError:
+                    self._lose(Side.UPSTREAM)
+                    break
+                if not data:
+                    self._put(session.receive_eof(Side.UPSTREAM))
+                    break
+                self._put(session.receive(Side.UPSTREAM, data))
+            await self._flush()
+            self._say_goodbye()
+        except trio.ClosedResourceError:
+            # The other task or the sweeper ended the session; CLIENT's reader says goodbye.
+            pass
+        except Exception:
+            self._fail()
+
+    async def _read_client(self) -> None:
+        session, client = self._session, self._client
+        try:
+            while not session.over:
+                await self._flush()
+                window = session.window
+                if not window:
+                    self._room = trio.Event()
+                    await self._room.wait()
+                    continue
+                try:
+                    data = await client.receive_some(window)
+                except trio.BrokenResourceError:
+                    self._reads_client = False
+                    self._lose(Side.CLIENT, untold=bool(self._down))
+                    break
+                if not data:
+                    self._reads_client = False
+                    self._put(session.receive_eof(Side.CLIENT))
+                    break
+                self._put(session.receive(Side.CLIENT, data, unread=bool(self._down)))
+            await self._flush()
+            if session.over:
+                self._say_goodbye()
+                await self._read_into_the_void()
+        except trio.ClosedResourceError:
+            pass
+        except Exception:
+            self._fail()
+
+    async def _read_into_the_void(self) -> None:
+        while not self.closed:
+            try:
+                data = await self._client.receive_some(_VOID)
+            except trio.BrokenResourceError:
+                data = b""
+            self._void += len(data)
+            ending = self._session.ending
+            if not data or ending is None or self._void > LINGER[ending.linger][1]:
+                self._close()
+
+    # --- what the Session gives out --------------------------------------------------------------------------------
+
+    def _put(self, output: Output) -> None:
+        """Hand everything on, without waiting; `_flush` waits for what the peers do not take at once."""
+        up, down, events = output
+        if up and self._up is not None:
+            try:
+                self._up.put(up)
+            except trio.BrokenResourceError:
+                self._lose(Side.UPSTREAM)
+        if down:
+            try:
+                self._down.put(down)
+            except trio.BrokenResourceError:
+                self._lose(Side.CLIENT, untold=True)
+        for event in events:
+            self._hooks.observe(self.link, time.time(), event)
+        if self._session.over:
+            self._leave()
+        if self._room is not None and self._session.window:
+            self._room.set()
+            self._room = None
+
+    async def _flush(self) -> None:
+        """Wait until both peers took everything."""
+        if self._down:
+            try:
+                await self._down.flush()
+            except trio.BrokenResourceError:
+                self._lose(Side.CLIENT, untold=True)
+        if self._up:
+            try:
+                await self._up.flush()
+            except trio.BrokenResourceError:
+                self._lose(Side.UPSTREAM)
+
+    def _lose(self, side: Side, *, untold: bool = False) -> None:
+        if side is Side.CLIENT:
+            self._down.abandon()
+            self._client.close()
+        elif self._up is not None:
+            self._up.abandon()
+        self._put(self._session.lost(side, untold=untold))
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Part from UPSTREAM: at once, and with a reset in the middle of content."""
+        if self._upstream is not None:
+            leaving, self._upstream, self._up = self._upstream, None, None
+            ending = self._session.ending
+            if ending is not None and ending.cut:
+                leaving.cut()
+            else:
+                leaving.close()
+
+    def _say_goodbye(self) -> None:
+        """Shut CLIENT's side for writing, once; its reader goes on into the void, for a while."""
+        ending = self._session.ending
+        if ending is None:
+            return
+        seconds = LINGER[ending.linger][0]
+        if not seconds or not self._reads_client:
+            self._close()
+        elif not self._linger_until:
+            self._client.send_eof()
+            self._linger_until = trio.current_time() + seconds
+
+    def _close(self) -> None:
+        """Close what is open and sum the session up; may be called again."""
+        if self.closed:
+            return
+        self.closed = True
+        self._leave()
+        self._client.close()
+        self._hooks.observe(self.link, time.time(), self._session.ended())
+        self._hooks.closed(self)
+
+    def _fail(self) -> None:
+        """End this session, and no other, for a bug of ours."""
+        self._hooks.bug(self.link)
+        self.dismiss(INTERNAL_ERROR, Close.ERROR)
+        self._close()
+
+    # --- from outside: the sweeper and the service -----------------------------------------------------------------
+
+    @property
+    def may_end(self) -> bool:
+        """True where CLIENT loses nothing by a 421."""
+        return self._session.may_end
+
+    @property
+    def offers_pipeconnect(self) -> bool:
+        """True if UPSTREAM offered PIPECONNECT in this session."""
+        return self._session.offers_pipeconnect
+
+    def dismiss(self, answer: Answer, close: Close) -> None:
+        """End the session with a last word of ours."""
+        self._end_now(self._session.dismiss(answer, close))
+
+    def sweep(self, now: float) -> None:
+        """Act on what took too long. To be called about once a second with `trio.current_time()`."""
+        if self._linger_until:
+            if now >= self._linger_until:
+                self._close()
+            return
+        session, up, down = self._session, self._up, self._down
+        mark = session.progress + down.progress + (up.progress if up is not None else 0)
+        if mark != self._mark:
+            self._mark, self._since = mark, now
+        idle = now - self._since
+        if up or down:
+            # Blocked on one side, the other side's clock stands.
+            if idle >= self._deadlines.write:
+                self._lose(Side.UPSTREAM if up else Side.CLIENT, untold=not up)
+                self._say_goodbye()
+        elif idle >= self._deadlines.of(session.waiting):
+            self._end_now(session.expire())
+        elif now - self._started >= self._deadlines.session:
+            self._end_now(session.outlived(doubly=now - self._started >= 2 * self._deadlines.session))
+
+    def _end_now(self, output: Output) -> None:
+        """Hand on a last word without waiting: what CLIENT does not take at once is dropped."""
+        self._put(output)
+        if not self._session.over:
+            return
+        if self._down:
+            self._close()
+        else:
+            self._say_goodbye()

@@ -1,0 +1,184 @@
+"""Accepts clients and starts a relay for each; sweeps them once a second.
+
+One `Server` serves all listening sockets of a worker. Its relays live in one nursery, outside the listeners' tasks.
+A client over a cap hears 421 and never costs an UPSTREAM connection. When descriptors run out, accepting pauses; it
+never spins.
+"""
+
+import errno
+import itertools
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from smtpguard.net.gate import Gate, folded
+from smtpguard.net.relay import LINGER, Deadlines, Hooks, Observer, Relay
+from smtpguard.net.stream import TcpStream
+from smtpguard.net.upstream import Upstream
+from smtpguard.smtp import CATALOGUE, SHUTTING_DOWN, TOO_MANY_SESSIONS, Close, Link, Policy, Session, SessionStarted
+
+BATCH: Final = 64
+"""Clients accepted before the other tasks get their turn."""
+
+PAUSE: Final = 0.1
+"""Seconds without accepting when the machine is out of descriptors or memory."""
+
+TURNED_AWAY: Final = 32
+"""Clients over a cap that are read into the void at a time, so that 421 reaches them; more are just closed."""
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_TOO_MANY: Final = CATALOGUE["SG606"]
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """Whom the server tells what an operator should know; neither may block."""
+
+    exhausted: Callable[[OSError], None]
+    """Accepting pauses for want of descriptors or memory."""
+    turned_away: Callable[[Link, str], None]
+    """A client over a cap heard 421; the second argument names the setting."""
+
+
+class Server:
+    """All clients of one worker."""
+
+    def __init__(  # noqa: PLR0913 - each is decided elsewhere
+        self,
+        upstream: Upstream,
+        policy: Policy,
+        deadlines: Deadlines,
+        gate: Gate,
+        *,
+        observe: Observer,
+        bug: Callable[[Link], None],
+        warnings: Warnings,
+    ) -> None:
+        self._upstream = upstream
+        self._policy = policy
+        self._deadlines = deadlines
+        self._gate = gate
+        self._observe = observe
+        self._warnings = warnings
+        self._hooks = Hooks(observe=observe, closed=self._forget, bug=bug)
+        self._relays: set[Relay] = set()
+        self._turned_away = 0
+        self._ids = session_ids()
+
+    def __len__(self) -> int:
+        return len(self._relays)
+
+    async def accept(self, listener: socket.socket, name: str, nursery: trio.Nursery) -> None:
+        """Accept clients of one listening socket for ever; their relays are started into `nursery`."""
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            for _ in range(BATCH):
+                try:
+                    accepted, peer = listener.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    # ECONNABORTED and the network errors that accept(2) passes on: the client is gone already.
+                    if error.errno in _EXHAUSTED:
+                        self._warnings.exhausted(error)
+                        await trio.sleep(PAUSE)
+                    break
+                self._welcome(accepted, peer, name, nursery)
+
+    def _welcome(self, accepted: socket.socket, peer: tuple[str, int], name: str, nursery: trio.Nursery) -> None:
+        accepted.setblocking(False)
+        stream = TcpStream(accepted)
+        try:
+            link = self._link(accepted, peer, name)
+        except OSError:
+            stream.close()
+            return
+        over = self._gate.enter(link.client_ip)
+        if over is not None:
+            self._turn_away(stream, link, over, nursery)
+            return
+        session = Session(self._policy, session_id=link.session_id, pipeconnect=self._upstream.pipeconnect)
+        relay = Relay(stream, session, link, self._deadlines, self._hooks)
+        self._relays.add(relay)
+        self._observe(link, link.started, SessionStarted())
+        nursery.start_soon(relay.serve, self._upstream.dial, nursery)
+
+    def _link(self, accepted: socket.socket, peer: tuple[str, int], name: str) -> Link:
+        local = accepted.getsockname()
+        return Link(
+            session_id=next(self._ids),
+            started=time.time(),
+            client_ip=folded(peer[0]),
+            client_port=peer[1],
+            local_ip=folded(local[0]),
+            local_port=local[1],
+            listener=name,
+            upstream=str(self._upstream),
+        )
+
+    def _forget(self, relay: Relay) -> None:
+        self._relays.discard(relay)
+        self._gate.leave(relay.link.client_ip)
+        self._upstream.pipeconnect = self._upstream.pipeconnect or relay.offers_pipeconnect
+
+    def _turn_away(self, stream: TcpStream, link: Link, setting: str, nursery: trio.Nursery) -> None:
+        self._warnings.turned_away(link, setting)
+        if self._turned_away >= TURNED_AWAY:
+            stream.close()
+            return
+        self._turned_away += 1
+        nursery.start_soon(self._say_too_many, stream, link)
+
+    async def _say_too_many(self, stream: TcpStream, link: Link) -> None:
+        rule_id = _TOO_MANY.id if self._policy.reply_rule_id else ""
+        try:
+            with trio.move_on_after(2):
+                await stream.send_all(TOO_MANY_SESSIONS.spoken(rule_id, link.session_id))
+                stream.send_eof()
+                await stream.receive_some(4096)
+        except trio.BrokenResourceError:
+            pass
+        finally:
+            self._turned_away -= 1
+            stream.close()
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Look at every session once a second, for ever."""
+        while True:
+            await trio.sleep(1)
+            now = trio.current_time()
+            for relay in tuple(self._relays):
+                relay.sweep(now)
+
+    async def drain(self, seconds: float) -> None:
+        """End all sessions: at once where CLIENT loses nothing by a 421, the others after `seconds` at the latest."""
+        deadline = trio.current_time() + seconds
+        # Behind the deadline the last words are on their way: they get the time of a short linger.
+        while self._relays and trio.current_time() < deadline + LINGER["short"][0]:
+            for relay in tuple(self._relays):
+                if relay.may_end or trio.current_time() >= deadline:
+                    relay.dismiss(SHUTTING_DOWN, Close.SHUTDOWN)
+            await trio.sleep(0.05)
+
+
+def session_ids() -> Iterator[str]:
+    """Give out session ids for ever: 12 characters of base 32, milliseconds first, so that they sort by time.
+
+    Nine characters hold the milliseconds since the epoch, three a counter that begins anywhere: unique over
+    restarts, and for 32768 sessions a millisecond.
+    """
+    start = secrets.randbelow(32768)
+    for count in itertools.count(start):
+        yield _base32(int(time.time() * 1000), 9) + _base32(count % 32768, 3)
+
+
+def _base32(number: int, digits: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(digits)))

@@ -1,0 +1,18 @@
+"""The record room: what happened becomes an operator log in Postfix's shape and an audit in ECS names.
+
+    recorder  the one object: takes events, ticks, flushes     lane      bounded way to a sink that may stall
+    lines     event -> line of the operator log                audit     event -> audit object
+    log       settings, form of a line, loguru                 shapes    the audit's names, one by one
+    syslog    the local syslog daemon                          segments  the audit's files, by hour
+    escape    wire text -> printable ASCII                     append    whole lines into a descriptor
+    clock     seconds -> text                                  identity  ULIDs that show a hole
+
+Never imports the network room, nor it this one: it is handed `Recorder.observe` as a callable.
+"""
+
+from smtpguard.record.escape import printable
+from smtpguard.record.log import LogSettings
+from smtpguard.record.recorder import Recorder
+from smtpguard.record.shapes import FindingRecord, SessionEndRecord
+
+__all__ = ["FindingRecord", "LogSettings", "Recorder", "SessionEndRecord", "printable"]

@@ -1,0 +1,287 @@
+"""Events -> audit objects in the names of the Elastic Common Schema 9, one JSON object a line.
+
+Two shapes. `FindingRecord` is complete: one per finding, and one for each command that smtpguard declined because of
+a setting. `SessionEndRecord` is short, at most 400 octets with its line end, because there is one for every session
+that is no probe; it holds the denominators of every report. Both have `event.id`, whose tail is boot and sequence
+(see `identity`).
+
+`event.action` is a closed list: `sequence-violation` (SG1xx; SG4xx, which are commands too), `sync-violation`
+(SG2xx), `smuggling-suspect` (SG3xx), `upstream-failed` (SG501, SG502, SG503, SG505), `delivery-uncertain` (SG504),
+`limit-reached` (SG6xx), `command-declined`, `session-end`. `event.kind` is `alert` where a rule fired, and `event`
+where nobody is to blame: consequences, SG505, and what a setting declined.
+
+Absent is what would be null; what is false or zero in a `FindingRecord` is written.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from smtpguard.record.clock import elapsed, milliseconds
+from smtpguard.record.escape import ELLIPSIS, clean, cut, printable
+from smtpguard.record.identity import Numbering
+from smtpguard.record.shapes import (
+    ESMTP,
+    SCHEMA,
+    Action,
+    Counts,
+    Ecs,
+    Endpoint,
+    EventPart,
+    FindingRecord,
+    Kind,
+    Network,
+    Observer,
+    PreviousPart,
+    Response,
+    RulePart,
+    SessionEndRecord,
+    SessionPart,
+    ShortEvent,
+    ShortObserver,
+    ShortSession,
+    ShortSmtp,
+    SmtpPart,
+)
+from smtpguard.smtp import Answer, Declined, Finding, Link, Previous, Section, SessionEnded
+
+LINE_SHOWN: Final = 1024
+"""Characters of an escaped command line; with it an event stays far under 8 KiB."""
+
+REPLY_SHOWN: Final = 512
+"""Characters of an escaped reply text."""
+
+DETAIL_SHOWN: Final = 512
+"""Characters of our own remark."""
+
+SESSION_END_SIZE: Final = 400
+"""Octets of a `session-end` with its line end: half of all disk is these."""
+
+LISTENER_SHOWN: Final = 48
+"""Characters of a listener's name in a `session-end`: an IPv6 address with its port fits."""
+
+_MORE: Final = "more"
+
+_PROTOCOLS: Final = {(False, False): ESMTP, (False, True): "ESMTPA", (True, False): "ESMTPS", (True, True): "ESMTPSA"}
+
+_ACTIONS: Final[dict[Section, Action]] = {
+    Section.ORDER: "sequence-violation",
+    Section.FOREIGN: "sequence-violation",
+    Section.TIMING: "sync-violation",
+    Section.FRAMING: "smuggling-suspect",
+    Section.UPSTREAM: "upstream-failed",
+    Section.LIMITS: "limit-reached",
+}
+_OWN_ACTIONS: Final[dict[str, Action]] = {"SG504": "delivery-uncertain"}
+_FACTS: Final = frozenset({"SG505"})
+
+
+class Auditor:
+    """Makes lines of events. One per process: it counts them."""
+
+    __slots__ = ("_encode", "_hostname", "_version", "numbering")
+
+    def __init__(self, *, hostname: str, version: str, numbering: Numbering | None = None) -> None:
+        self._encode = msgspec.json.Encoder().encode
+        self._hostname = hostname
+        self._version = version
+        self.numbering = numbering or Numbering()
+
+    def line(self, link: Link, at: float, event: Finding | Declined) -> bytes:
+        """Return the line of one event of the session."""
+        return self.finding(link, at, event) if isinstance(event, Finding) else self.declined(link, at, event)
+
+    def finding(self, link: Link, at: float, finding: Finding) -> bytes:
+        """Return the line of a finding."""
+        rule, answer = finding.rule, finding.answer
+        blameless = finding.consequence or rule.id in _FACTS
+        event = self._event(
+            at,
+            "event" if blameless else "alert",
+            _OWN_ACTIONS.get(rule.id, _ACTIONS[rule.section]),
+            answer,
+            rule.situation,
+        )
+        line = printable(finding.line, LINE_SHOWN)
+        smtp = SmtpPart(
+            schema=SCHEMA,
+            boot=self.numbering.boot,
+            session=_session(link),
+            upstream=link.upstream,
+            state=finding.state.value,
+            command=finding.verb.value,
+            command_number=finding.sequence,
+            expected=tuple(verb.value for verb in finding.expected),
+            line=line,
+            line_truncated=line.endswith(ELLIPSIS) and not finding.line.endswith(b"..."),
+            previous=_previous(finding.previous),
+            cause=finding.cause.value,
+            pipelined=finding.sent_ahead,
+            consequence=finding.consequence,
+            response=_response(answer),
+            forwarded=finding.forwarded,
+            verdict=finding.verdict.value,
+            enforced=finding.enforced.value,
+            violation_count=finding.violations,
+            detail=printable(finding.detail.encode(), DETAIL_SHOWN) or None,
+        )
+        named = RulePart(id=rule.id, name=rule.name, ruleset=f"smtpguard@{SCHEMA}", reference=rule.reference)
+        return self._line(link, at, event, smtp, named)
+
+    def declined(self, link: Link, at: float, declined: Declined) -> bytes:
+        """Return the line of a command that a setting declined."""
+        reason = f"declined by {declined.setting}"
+        event = self._event(at, "event", "command-declined", declined.answer, reason)
+        smtp = SmtpPart(
+            schema=SCHEMA,
+            boot=self.numbering.boot,
+            session=_session(link),
+            upstream=link.upstream,
+            state=declined.state.value,
+            command=declined.verb.value,
+            command_number=declined.sequence,
+            previous=_previous(declined.previous),
+            response=_response(declined.answer),
+            forwarded=False,
+            setting=declined.setting,
+        )
+        return self._line(link, at, event, smtp, None)
+
+    def session_end(self, link: Link, at: float, ended: SessionEnded) -> bytes:
+        """Return the line of a session's end, of at most 400 octets."""
+        short = _short(self.numbering.next_id(at), link, at, ended)
+        line = self._encode(short) + b"\n"
+        if len(line) <= SESSION_END_SIZE:
+            return line
+        for narrower in _narrower(short, SESSION_END_SIZE, len(line)):
+            line = self._encode(narrower) + b"\n"
+            if len(line) <= SESSION_END_SIZE:
+                break
+        return line
+
+    def _event(self, at: float, kind: Kind, action: Action, answer: Answer | None, reason: str) -> EventPart:
+        return EventPart(
+            kind=kind,
+            category=("network", "email"),
+            type=("protocol", "denied") if answer else ("protocol", "info"),
+            action=action,
+            outcome="failure" if answer else "unknown",
+            id=self.numbering.next_id(at),
+            sequence=self.numbering.sequence,
+            code=str(answer.code) if answer else "",
+            reason=reason,
+        )
+
+    def _line(self, link: Link, at: float, event: EventPart, smtp: SmtpPart, rule: RulePart | None) -> bytes:
+        record = FindingRecord(
+            timestamp=milliseconds(at),
+            ecs=Ecs(),
+            event=event,
+            rule=rule,
+            source=Endpoint(ip=link.client_ip, port=link.client_port),
+            destination=Endpoint(ip=link.local_ip, port=link.local_port),
+            network=Network(protocol="smtp", transport="tcp", type="ipv6" if ":" in link.client_ip else "ipv4"),
+            observer=Observer(
+                product="smtpguard", type="proxy", version=self._version, hostname=self._hostname, name=link.listener
+            ),
+            smtp=smtp,
+        )
+        return self._encode(record) + b"\n"
+
+
+def _short(identifier: str, link: Link, at: float, ended: SessionEnded) -> SessionEndRecord:
+    return SessionEndRecord(
+        timestamp=milliseconds(at),
+        event=ShortEvent(id=identifier),
+        source=Endpoint(ip=link.client_ip, port=link.client_port),
+        observer=ShortObserver(name=clean(link.listener, LISTENER_SHOWN)),
+        smtp=ShortSmtp(
+            session=ShortSession(id=link.session_id),
+            close=ended.close.value,
+            secs=elapsed(link.started, at),
+            visible=_visibility(ended),
+            proto=protocol(ended),
+            counts=_counts(ended),
+            rules=ended.rules,
+            helo=printable(ended.hello, len(ended.hello) * 4),
+        ),
+    )
+
+
+def _narrower(record: SessionEndRecord, size: int, length: int) -> Iterator[SessionEndRecord]:
+    """Yield the record with less and less in it. What other events hold too goes before what only this one holds.
+
+    First the end of the hello; then that of the listener's name, and the rules that fired least, which the session's
+    findings name as well.
+    """
+    excess = length - size
+    helo, listener = record.smtp.helo, record.observer.name
+    record = replace(record, smtp=replace(record.smtp, helo=_less(helo, excess)))
+    yield record
+    # Without a hello its key is gone, too; to be cut a little too much matters to nobody.
+    excess -= len(helo) - len(record.smtp.helo)
+    record = replace(record, observer=replace(record.observer, name=_less(listener, excess)))
+    yield record
+    rules = record.smtp.rules
+    while rules.keys() - {_MORE}:
+        rules = _fewer(rules)
+        yield replace(record, smtp=replace(record.smtp, rules=rules))
+    yield replace(record, smtp=replace(record.smtp, rules={}))
+
+
+def _less(text: str, excess: int) -> str:
+    """Cut text by `excess` characters, `...` included; the empty text if that is more than it has."""
+    room = len(text) - max(0, excess) - len(ELLIPSIS)
+    return cut(text, room) if room > 0 else ""
+
+
+def protocol(ended: SessionEnded) -> str:
+    """Return the protocol's name of RFC 3848: ESMTP, S for TLS, A for AUTH."""
+    return _PROTOCOLS[ended.tls, ended.authenticated] if ended.esmtp else "SMTP"
+
+
+def _visibility(ended: SessionEnded) -> Literal["full", "until-starttls", "none"]:
+    if ended.not_smtp:
+        return "none"
+    return "until-starttls" if ended.opaque else "full"
+
+
+def _counts(ended: SessionEnded) -> Counts:
+    accepted = said = 0
+    for one_accepted, one_said in ended.commands.values():
+        accepted += one_accepted
+        said += one_said
+    return Counts(
+        commands_said=said,
+        commands_accepted=accepted,
+        messages_accepted=ended.accepted_messages,
+        messages_refused=ended.refused_messages,
+        violations=ended.violations,
+        consequences=ended.consequences,
+        octets_in=ended.octets_in,
+        octets_out=ended.octets_out,
+    )
+
+
+def _fewer(rules: dict[str, int]) -> dict[str, int]:
+    """Move the rule that fired least under `more`."""
+    rarest = min(rules.keys() - {_MORE}, key=lambda rule_id: (rules[rule_id], rule_id))
+    rest = {rule_id: count for rule_id, count in rules.items() if rule_id not in (rarest, _MORE)}
+    return {**rest, _MORE: rules.get(_MORE, 0) + rules[rarest]}
+
+
+def _session(link: Link) -> SessionPart:
+    return SessionPart(id=link.session_id, start=milliseconds(link.started))
+
+
+def _previous(previous: Previous | None) -> PreviousPart | None:
+    if previous is None:
+        return None
+    text = printable(previous.text, REPLY_SHOWN)
+    return PreviousPart(command=previous.verb.value, reply_code=previous.code, reply_text=text)
+
+
+def _response(answer: Answer | None) -> Response | None:
+    return Response(code=answer.code, enhanced=answer.enhanced, text=answer.text) if answer else None

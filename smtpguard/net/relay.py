@@ -100,7 +100,7 @@ class Relay:
             upstream = await dial()
         except Unreachable as error:
             self._put(self._session.unreachable(error.reason))
-            await self._read_client()
+            await self._listen(self._read_client)
             return
         except Exception:
             self._fail()
@@ -108,66 +108,63 @@ class Relay:
         self._upstream, self._up = upstream, Outbox(upstream)
         if self._session.over:
             self._leave()
-        nursery.start_soon(self._read_client)
-        await self._read_upstream(upstream)
+        nursery.start_soon(self._listen, self._read_client)
+        await self._listen(self._read_upstream)
 
-    async def _read_upstream(self, upstream: Stream) -> None:
-        session = self._session
+    async def _listen(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Read one side to the end of the session, and say goodbye if nobody has."""
         try:
-            while not session.over:
-                await self._flush()
-                try:
-                    data = await upstream.receive_some(_REPLIES)
-                except trio.BrokenResourceError:
-                    self._lose(Side.UPSTREAM)
-                    break
-                if not data:
-                    self._put(session.receive_eof(Side.UPSTREAM))
-                    break
-                self._put(session.receive(Side.UPSTREAM, data))
-            await self._flush()
-            self._say_goodbye()
-        except trio.ClosedResourceError:
-            # The other task or the sweeper ended the session; CLIENT's reader says goodbye.
-            pass
+            try:
+                await read()
+            except trio.ClosedResourceError:
+                # Closed by the other task, or by the sweeper, while this one waited.
+                pass
+            if self._session.over:
+                await self._finish()
+                if read == self._read_client:
+                    await self._read_into_the_void()
         except Exception:
             self._fail()
+
+    async def _read_upstream(self) -> None:
+        session, upstream = self._session, self._upstream
+        while not session.over and upstream is not None:
+            await self._flush()
+            try:
+                data = await upstream.receive_some(_REPLIES)
+            except trio.BrokenResourceError:
+                self._lose(Side.UPSTREAM)
+                return
+            if not data:
+                self._put(session.receive_eof(Side.UPSTREAM))
+                return
+            self._put(session.receive(Side.UPSTREAM, data))
 
     async def _read_client(self) -> None:
         session, client = self._session, self._client
-        try:
-            while not session.over:
-                await self._flush()
-                window = session.window
-                if not window:
-                    self._room = trio.Event()
-                    await self._room.wait()
-                    continue
-                try:
-                    data = await client.receive_some(window)
-                except trio.BrokenResourceError:
-                    self._reads_client = False
-                    self._lose(Side.CLIENT, untold=bool(self._down))
-                    break
-                if not data:
-                    self._reads_client = False
-                    self._put(session.receive_eof(Side.CLIENT))
-                    break
-                self._put(session.receive(Side.CLIENT, data, unread=bool(self._down)))
+        while not session.over:
             await self._flush()
-            if session.over:
-                self._say_goodbye()
-                await self._read_into_the_void()
-        except trio.ClosedResourceError:
-            pass
-        except Exception:
-            self._fail()
+            window = session.window
+            if not window:
+                self._room = trio.Event()
+                await self._room.wait()
+                continue
+            try:
+                data = await client.receive_some(window)
+            except trio.BrokenResourceError:
+                self._lose(Side.CLIENT, untold=bool(self._down))
+                return
+            if not data:
+                self._reads_client = False
+                self._put(session.receive_eof(Side.CLIENT))
+                return
+            self._put(session.receive(Side.CLIENT, data, unread=bool(self._down)))
 
     async def _read_into_the_void(self) -> None:
         while not self.closed:
             try:
                 data = await self._client.receive_some(_VOID)
-            except trio.BrokenResourceError:
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             self._void += len(data)
             ending = self._session.ending
@@ -212,6 +209,7 @@ class Relay:
 
     def _lose(self, side: Side, *, untold: bool = False) -> None:
         if side is Side.CLIENT:
+            self._reads_client = False
             self._down.abandon()
             self._client.close()
         elif self._up is not None:
@@ -230,10 +228,18 @@ class Relay:
             else:
                 leaving.close()
 
+    async def _finish(self) -> None:
+        """Say goodbye when the last word is out; whichever task comes first does it."""
+        try:
+            await self._flush()
+        except trio.ClosedResourceError:
+            self._close()
+        self._say_goodbye()
+
     def _say_goodbye(self) -> None:
         """Shut CLIENT's side for writing, once; its reader goes on into the void, for a while."""
         ending = self._session.ending
-        if ending is None:
+        if ending is None or self.closed:
             return
         seconds = LINGER[ending.linger][0]
         if not seconds or not self._reads_client:
@@ -289,18 +295,19 @@ class Relay:
             # Blocked on one side, the other side's clock stands.
             if idle >= self._deadlines.write:
                 self._lose(Side.UPSTREAM if up else Side.CLIENT, untold=not up)
-                self._say_goodbye()
+                self._conclude()
         elif idle >= self._deadlines.of(session.waiting):
             self._end_now(session.expire())
         elif now - self._started >= self._deadlines.session:
             self._end_now(session.outlived(doubly=now - self._started >= 2 * self._deadlines.session))
 
     def _end_now(self, output: Output) -> None:
-        """Hand on a last word without waiting: what CLIENT does not take at once is dropped."""
         self._put(output)
-        if not self._session.over:
-            return
-        if self._down:
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Say goodbye without waiting: what CLIENT does not take at once of a last word is dropped."""
+        if self._session.over and self._down:
             self._close()
-        else:
+        elif self._session.over:
             self._say_goodbye()

@@ -113,7 +113,7 @@ class OperatorLog:
         """Open the target and take loguru over.
 
         Raises:
-            OSError: the file or the syslog socket cannot be opened.
+            OSError: the file cannot be opened.
         """
         write, self._close = _writer(settings)
         self.threshold = settings.threshold

@@ -32,11 +32,7 @@ class Syslog:
     __slots__ = ("_handler",)
 
     def __init__(self, tag: str, address: str = SOCKET) -> None:
-        """Connect.
-
-        Raises:
-            OSError: there is no daemon at `address`.
-        """
+        """Connect; a daemon that is not there yet is looked for again at each line."""
         self._handler = _Handler(address=address, facility=SysLogHandler.LOG_MAIL)
         self._handler.ident = f"{tag}[{os.getpid()}]: "
 

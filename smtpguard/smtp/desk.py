@@ -17,7 +17,7 @@ from smtpguard.smtp.ledger import Ledger
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy
 from smtpguard.smtp.replies import Answer
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.rules import OFF, Rule
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply
 from smtpguard.smtp.vocabulary import Verb, Waiting, Word
 
@@ -159,6 +159,8 @@ class Desk:
         detail: str = "",
     ) -> None:
         for one in judgement:
+            if one.ruling.verdict is OFF:
+                continue
             self._ledger.found(
                 one, command, self._facts, answer=answer, ahead=ahead, forwarded=forwarded, detail=detail
             )

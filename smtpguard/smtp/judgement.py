@@ -10,7 +10,7 @@ from smtpguard.smtp import order, rules
 from smtpguard.smtp.flight import Flight
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy, Ruling
-from smtpguard.smtp.rules import OFF, Rule
+from smtpguard.smtp.rules import Rule
 from smtpguard.smtp.syntax import Command
 from smtpguard.smtp.vocabulary import GROUP_END, State, Verb
 
@@ -24,7 +24,8 @@ class Charge(NamedTuple):
 
 
 Judgement = tuple[Charge, ...]
-"""The charges that leave a record, the one that speaks first; empty for a line in order."""
+"""The charges against a line, the one that speaks first; empty for a line in order. One that policy switched off leaves no
+record, but the line is not lawful for that."""
 
 
 class Circumstances(NamedTuple):
@@ -87,9 +88,8 @@ def charge(policy: Policy, facts: Facts, rule: Rule) -> Judgement:
 
 
 def weigh(charges: list[Charge]) -> Judgement:
-    """Leave out what policy ignores, and put the charge that speaks first."""
-    heard = [one for one in charges if one.ruling.verdict is not OFF]
-    return tuple(sorted(heard, key=lambda one: (-one.ruling.verdict.severity, one.rule.section.rank)))
+    """Put the charge that speaks first."""
+    return tuple(sorted(charges, key=lambda one: (-one.ruling.verdict.severity, one.rule.section.rank)))
 
 
 def _foreign(policy: Policy, command: Command) -> list[Rule]:

@@ -4,6 +4,8 @@ Both readers of a session may have octets for CLIENT: replies of UPSTREAM, and a
 octets leave in the order in which the engine gave them out: it sends at once, and keeps what the kernel does not
 take. The task that meets a rest drains it by `flush`; a second one waits there until it is gone. A reader reads only
 while the outboxes that it feeds are empty: at most one read's results wait.
+
+A lost connection is not raised but seen at `broken`: the other octets of the same read still have to go their way.
 """
 
 from typing import Final
@@ -13,44 +15,47 @@ import trio
 from smtpguard.net.stream import Stream
 
 SLICE: Final = 16 * 1024
-"""Octets of a rest that are sent before it counts as progress: a slow peer is slow, a stalled one takes none."""
+"""Octets of a rest that a blocked peer must take before that counts as progress: slow is not stalled."""
+
+GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Outbox:
     """Octets for one stream."""
 
-    __slots__ = ("_abandoned", "_draining", "_empty", "_waiting", "progress", "stream")
+    __slots__ = ("_draining", "_empty", "_rest", "_stream", "behind", "broken", "progress")
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+        self._stream = stream
+        self.behind = False
+        """Something waits that the peer did not take yet."""
+        self.broken = False
+        """The connection is lost, or closed by us; what was put and not sent is gone."""
         self.progress = 0
         """Grows while a peer that is behind still takes octets."""
-        self._waiting: list[bytes | memoryview] = []
+        self._rest: list[bytes | memoryview] = []
         self._draining = False
-        self._abandoned = False
         self._empty: trio.Event | None = None
 
-    def __bool__(self) -> bool:
-        return self._draining or bool(self._waiting)
-
     def put(self, pieces: tuple[bytes, ...]) -> None:
-        """Send at once what the peer takes, and keep the rest for `flush`.
-
-        Raises:
-            trio.BrokenResourceError, trio.ClosedResourceError: the connection is lost; what was put is gone.
-        """
-        if self._abandoned:
+        """Send at once what the peer takes, and keep the rest for `flush`."""
+        if self.broken:
             return
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if self:
-            self._waiting.append(data)
+        if self.behind:
+            self._rest.append(data)
             return
-        sent = self.stream.send_now(data)
+        try:
+            sent = self._stream.send_now(data)
+        except GONE:
+            self.broken = True
+            return
         if sent < len(data):
-            self._waiting.append(memoryview(data)[sent:])
+            self._rest.append(memoryview(data)[sent:])
+            self.behind = True
 
     async def flush(self) -> None:
-        """Return when everything put before is with the kernel. Raises as `Stream.send_all`."""
+        """Return when everything put before is with the kernel, or the connection is lost."""
         if self._draining:
             if self._empty is None:
                 self._empty = trio.Event()
@@ -58,21 +63,22 @@ class Outbox:
             return
         self._draining = True
         try:
-            while self._waiting and not self._abandoned:
-                rest = self._waiting[0]
-                await self.stream.send_all(rest[:SLICE])
+            while self._rest:
+                self._rest[0:1] = await self._send_some(self._rest[0])
                 self.progress += 1
-                self._waiting[0:1] = [rest[SLICE:]] if len(rest) > SLICE else []
+        except GONE:
+            self.broken = True
         finally:
-            if self._abandoned:
-                self._waiting.clear()
-            self._draining = False
+            self._draining = self.behind = False
+            self._rest.clear()
             if self._empty is not None:
                 self._empty.set()
                 self._empty = None
 
-    def abandon(self) -> None:
-        """The peer is gone: drop what waits, and all that comes."""
-        self._abandoned = True
-        if not self._draining:
-            self._waiting.clear()
+    async def _send_some(self, data: bytes | memoryview) -> list[bytes | memoryview]:
+        """Send what goes, or wait until one slice went; return what is left, in a list."""
+        sent = self._stream.send_now(data)
+        if not sent:
+            sent = min(SLICE, len(data))
+            await self._stream.send_all(data[:sent])
+        return [memoryview(data)[sent:]] if sent < len(data) else []

@@ -11,6 +11,7 @@ Deadlines are not timers: `sweep` is called once a second, sees whether the sess
 did not. Every `OSError` is an ordinary end. A bug ends this session with 421 and a logged stack, and no other.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from smtpguard.net.outbox import Outbox
+from smtpguard.net.outbox import GONE, Outbox
 from smtpguard.net.stream import Stream
 from smtpguard.net.upstream import Unreachable
 from smtpguard.smtp import INTERNAL_ERROR, Answer, Close, Event, Link, Output, Session, Side, Waiting
@@ -53,7 +54,7 @@ class Deadlines:
 
     def of(self, waiting: Waiting) -> float:
         """Return the deadline that runs while the session waits so."""
-        return float(getattr(self, waiting.value))
+        return math.inf if waiting is Waiting.NOBODY else float(getattr(self, waiting.value))
 
 
 class Hooks(NamedTuple):
@@ -70,8 +71,8 @@ class Relay:
     """The life of one session on the network."""
 
     __slots__ = (
-        "_client", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_reads_client", "_room", "_session",
-        "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
+        "_client", "_client_gone", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_reads_client", "_room",
+        "_session", "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
     )  # fmt: skip
 
     def __init__(self, client: Stream, session: Session, link: Link, deadlines: Deadlines, hooks: Hooks) -> None:
@@ -84,7 +85,10 @@ class Relay:
         self._session = session
         self._deadlines = deadlines
         self._hooks = hooks
+        # CLIENT's octets have not ended.
         self._reads_client = True
+        # CLIENT is lost; UPSTREAM may still be kept for its verdict.
+        self._client_gone = False
         # Waited for by CLIENT's reader while held input fills its room.
         self._room: trio.Event | None = None
         self._started = self._since = trio.current_time()
@@ -103,7 +107,8 @@ class Relay:
             await self._listen(self._read_client)
             return
         except Exception:
-            self._fail()
+            self.fail()
+            await self._listen(self._read_client)
             return
         self._upstream, self._up = upstream, Outbox(upstream)
         if self._session.over:
@@ -114,26 +119,27 @@ class Relay:
     async def _listen(self, read: Callable[[], Awaitable[None]]) -> None:
         """Read one side to the end of the session, and say goodbye if nobody has."""
         try:
-            try:
-                await read()
-            except trio.ClosedResourceError:
-                # Closed by the other task, or by the sweeper, while this one waited.
-                pass
-            if self._session.over:
-                await self._finish()
-                if read == self._read_client:
-                    await self._read_into_the_void()
+            await read()
+        except trio.ClosedResourceError:
+            # Closed by the other task, or by the sweeper, while this one waited.
+            pass
         except Exception:
-            self._fail()
+            self.fail()
+        if self._session.over:
+            await self._flush()
+            self._say_goodbye()
+            if read == self._read_client:
+                await self._read_into_the_void()
 
     async def _read_upstream(self) -> None:
         session, upstream = self._session, self._upstream
-        while not session.over and upstream is not None:
-            await self._flush()
+        while session.ending is None and upstream is not None:
+            if self._is_behind():
+                await self._flush()
             try:
                 data = await upstream.receive_some(_REPLIES)
             except trio.BrokenResourceError:
-                self._lose(Side.UPSTREAM)
+                self._put(session.lost(Side.UPSTREAM))
                 return
             if not data:
                 self._put(session.receive_eof(Side.UPSTREAM))
@@ -141,9 +147,10 @@ class Relay:
             self._put(session.receive(Side.UPSTREAM, data))
 
     async def _read_client(self) -> None:
-        session, client = self._session, self._client
-        while not session.over:
-            await self._flush()
+        session, client, down = self._session, self._client, self._down
+        while session.ending is None:
+            if self._is_behind():
+                await self._flush()
             window = session.window
             if not window:
                 self._room = trio.Event()
@@ -152,69 +159,68 @@ class Relay:
             try:
                 data = await client.receive_some(window)
             except trio.BrokenResourceError:
-                self._lose(Side.CLIENT, untold=bool(self._down))
+                self._lose_client(untold=down.behind)
                 return
             if not data:
                 self._reads_client = False
                 self._put(session.receive_eof(Side.CLIENT))
                 return
-            self._put(session.receive(Side.CLIENT, data, unread=bool(self._down)))
+            self._put(session.receive(Side.CLIENT, data, unread=down.behind))
 
     async def _read_into_the_void(self) -> None:
         while not self.closed:
             try:
                 data = await self._client.receive_some(_VOID)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            except GONE:
                 data = b""
             self._void += len(data)
             ending = self._session.ending
             if not data or ending is None or self._void > LINGER[ending.linger][1]:
-                self._close()
+                self.close()
 
     # --- what the Session gives out --------------------------------------------------------------------------------
 
     def _put(self, output: Output) -> None:
-        """Hand everything on, without waiting; `_flush` waits for what the peers do not take at once."""
+        """Hand everything on, without waiting; `_flush` waits for what the peers do not take at once.
+
+        A write to UPSTREAM that fails is no loss yet: its last reply may lie unread in our receive buffer, and its
+        reader comes to the end by itself.
+        """
         up, down, events = output
-        if up and self._up is not None:
-            try:
-                self._up.put(up)
-            except trio.BrokenResourceError:
-                self._lose(Side.UPSTREAM)
         if down:
-            try:
-                self._down.put(down)
-            except trio.BrokenResourceError:
-                self._lose(Side.CLIENT, untold=True)
+            self._down.put(down)
+        if up and self._up is not None:
+            self._up.put(up)
         for event in events:
             self._hooks.observe(self.link, time.time(), event)
-        if self._session.over:
+        if self._down.broken:
+            self._lose_client(untold=True)
+        if self._session.ending is not None:
             self._leave()
         if self._room is not None and self._session.window:
             self._room.set()
             self._room = None
 
-    async def _flush(self) -> None:
-        """Wait until both peers took everything."""
-        if self._down:
-            try:
-                await self._down.flush()
-            except trio.BrokenResourceError:
-                self._lose(Side.CLIENT, untold=True)
-        if self._up:
-            try:
-                await self._up.flush()
-            except trio.BrokenResourceError:
-                self._lose(Side.UPSTREAM)
+    def _is_behind(self) -> bool:
+        return self._down.behind or (self._up is not None and self._up.behind)
 
-    def _lose(self, side: Side, *, untold: bool = False) -> None:
-        if side is Side.CLIENT:
-            self._reads_client = False
-            self._down.abandon()
-            self._client.close()
-        elif self._up is not None:
-            self._up.abandon()
-        self._put(self._session.lost(side, untold=untold))
+    async def _flush(self) -> None:
+        """Wait until both peers took everything, or are lost."""
+        if self._down.behind:
+            await self._down.flush()
+            if self._down.broken:
+                self._lose_client(untold=True)
+        if self._up is not None and self._up.behind:
+            await self._up.flush()
+
+    def _lose_client(self, *, untold: bool) -> None:
+        if self._client_gone or self.closed:
+            return
+        self._client_gone = True
+        self._reads_client = False
+        self._down.broken = True
+        self._client.close()
+        self._put(self._session.lost(Side.CLIENT, untold=untold))
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -228,14 +234,6 @@ class Relay:
             else:
                 leaving.close()
 
-    async def _finish(self) -> None:
-        """Say goodbye when the last word is out; whichever task comes first does it."""
-        try:
-            await self._flush()
-        except trio.ClosedResourceError:
-            self._close()
-        self._say_goodbye()
-
     def _say_goodbye(self) -> None:
         """Shut CLIENT's side for writing, once; its reader goes on into the void, for a while."""
         ending = self._session.ending
@@ -243,33 +241,40 @@ class Relay:
             return
         seconds = LINGER[ending.linger][0]
         if not seconds or not self._reads_client:
-            self._close()
+            self.close()
         elif not self._linger_until:
             self._client.send_eof()
             self._linger_until = trio.current_time() + seconds
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close what is open and sum the session up; may be called again."""
         if self.closed:
             return
         self.closed = True
         self._leave()
         self._client.close()
-        self._hooks.observe(self.link, time.time(), self._session.ended())
-        self._hooks.closed(self)
+        try:
+            self._hooks.observe(self.link, time.time(), self._session.ended())
+        except Exception:
+            self._hooks.bug(self.link)
+        finally:
+            self._hooks.closed(self)
 
-    def _fail(self) -> None:
-        """End this session, and no other, for a bug of ours."""
+    def fail(self) -> None:
+        """End this session, and no other, for a bug of ours; to be called where the exception is handled."""
         self._hooks.bug(self.link)
-        self.dismiss(INTERNAL_ERROR, Close.ERROR)
-        self._close()
+        try:
+            self.dismiss(INTERNAL_ERROR, Close.ERROR)
+        except Exception:
+            self._hooks.bug(self.link)
+            self.close()
 
     # --- from outside: the sweeper and the service -----------------------------------------------------------------
 
     @property
     def may_end(self) -> bool:
         """True where CLIENT loses nothing by a 421."""
-        return self._session.may_end
+        return self._session.may_end and not self._down.behind
 
     @property
     def offers_pipeconnect(self) -> bool:
@@ -284,30 +289,40 @@ class Relay:
         """Act on what took too long. To be called about once a second with `trio.current_time()`."""
         if self._linger_until:
             if now >= self._linger_until:
-                self._close()
+                self.close()
             return
         session, up, down = self._session, self._up, self._down
         mark = session.progress + down.progress + (up.progress if up is not None else 0)
         if mark != self._mark:
             self._mark, self._since = mark, now
         idle = now - self._since
-        if up or down:
+        if self._is_behind():
             # Blocked on one side, the other side's clock stands.
             if idle >= self._deadlines.write:
-                self._lose(Side.UPSTREAM if up else Side.CLIENT, untold=not up)
-                self._conclude()
+                self._give_up_writing()
         elif idle >= self._deadlines.of(session.waiting):
             self._end_now(session.expire())
         elif now - self._started >= self._deadlines.session:
             self._end_now(session.outlived(doubly=now - self._started >= 2 * self._deadlines.session))
+
+    def _give_up_writing(self) -> None:
+        # CLIENT first: both readers drain `down` before `up`, so a stalled CLIENT lets `up` wait.
+        if self._down.behind:
+            self._lose_client(untold=True)
+        else:
+            self._put(self._session.lost(Side.UPSTREAM))
+        self._conclude()
 
     def _end_now(self, output: Output) -> None:
         self._put(output)
         self._conclude()
 
     def _conclude(self) -> None:
-        """Say goodbye without waiting: what CLIENT does not take at once of a last word is dropped."""
-        if self._session.over and self._down:
-            self._close()
-        elif self._session.over:
+        """Say goodbye without waiting: what CLIENT does not take at once of a last word is lost."""
+        if not self._session.over:
+            return
+        if self._down.behind:
+            self._lose_client(untold=True)
+            self.close()
+        else:
             self._say_goodbye()

@@ -137,11 +137,13 @@ class Server:
 
     async def _say_too_many(self, stream: TcpStream, link: Link) -> None:
         rule_id = _TOO_MANY.id if self._policy.reply_rule_id else ""
+        seconds, octets = LINGER["short"]
         try:
-            with trio.move_on_after(2):
+            with trio.move_on_after(seconds):
                 await stream.send_all(TOO_MANY_SESSIONS.spoken(rule_id, link.session_id))
                 stream.send_eof()
-                await stream.receive_some(4096)
+                while octets > 0 and (data := await stream.receive_some(65536)):
+                    octets -= len(data)
         except trio.BrokenResourceError:
             pass
         finally:
@@ -156,7 +158,10 @@ class Server:
             await trio.sleep(1)
             now = trio.current_time()
             for relay in tuple(self._relays):
-                relay.sweep(now)
+                try:
+                    relay.sweep(now)
+                except Exception:
+                    relay.fail()
 
     async def drain(self, seconds: float) -> None:
         """End all sessions: at once where CLIENT loses nothing by a 421, the others after `seconds` at the latest."""
@@ -164,9 +169,14 @@ class Server:
         # Behind the deadline the last words are on their way: they get the time of a short linger.
         while self._relays and trio.current_time() < deadline + LINGER["short"][0]:
             for relay in tuple(self._relays):
-                if relay.may_end or trio.current_time() >= deadline:
-                    relay.dismiss(SHUTTING_DOWN, Close.SHUTDOWN)
+                try:
+                    if relay.may_end or trio.current_time() >= deadline:
+                        relay.dismiss(SHUTTING_DOWN, Close.SHUTDOWN)
+                except Exception:
+                    relay.fail()
             await trio.sleep(0.05)
+        for relay in tuple(self._relays):
+            relay.close()
 
 
 def session_ids() -> Iterator[str]:
@@ -175,10 +185,13 @@ def session_ids() -> Iterator[str]:
     Nine characters hold the milliseconds since the epoch, three a counter that begins anywhere: unique over
     restarts, and for 32768 sessions a millisecond.
     """
-    start = secrets.randbelow(32768)
-    for count in itertools.count(start):
-        yield _base32(int(time.time() * 1000), 9) + _base32(count % 32768, 3)
+    known, prefix = -1, ""
+    for count in itertools.count(secrets.randbelow(32768)):
+        now = time.time_ns() // 1_000_000
+        if now != known:
+            known, prefix = now, _base32(now, 9)
+        yield prefix + _ALPHABET[count >> 10 & 31] + _ALPHABET[count >> 5 & 31] + _ALPHABET[count & 31]
 
 
 def _base32(number: int, digits: int) -> str:
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(digits)))
+    return "".join([_ALPHABET[number >> 5 * place & 31] for place in reversed(range(digits))])

@@ -8,6 +8,7 @@ the caller as `trio.BrokenResourceError`.
 `Stream` is all that the relay knows; TLS and the memory streams of the tests have the same methods.
 """
 
+import contextlib
 import socket
 import struct
 from typing import Final, Protocol
@@ -50,38 +51,43 @@ class Stream(Protocol):
 class TcpStream:
     """A `Stream` over a connected, non-blocking TCP socket, which it owns."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_closed", "_descriptor", "_recv", "_send", "_socket")
 
     def __init__(self, connected: socket.socket) -> None:
-        self._socket: socket.socket | None = connected
+        self._socket = connected
+        self._descriptor = connected.fileno()
+        # Bound once: they are called for every octet that passes.
+        self._recv = connected.recv
+        self._send = connected.send
+        self._closed = False
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """See `Stream`."""
         while True:
-            open_socket = self._open()
-            await trio.lowlevel.wait_readable(open_socket)
+            if self._closed:
+                raise trio.ClosedResourceError
+            await trio.lowlevel.wait_readable(self._descriptor)
             try:
-                return open_socket.recv(max_bytes)
+                return self._recv(max_bytes)
             except BlockingIOError:
-                # Woken for nothing: the kernel found a bad checksum, or another thread was quicker.
+                # Woken for nothing: the kernel found a bad checksum, say.
                 continue
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
 
     async def send_all(self, data: Buffer) -> None:
         """See `Stream`."""
-        sent = self.send_now(data)
-        if sent == len(data):
-            return
-        rest = memoryview(data)[sent:]
+        rest = memoryview(data)[self.send_now(data) :]
         while rest:
-            await trio.lowlevel.wait_writable(self._open())
+            await trio.lowlevel.wait_writable(self._descriptor)
             rest = rest[self.send_now(rest) :]
 
     def send_now(self, data: Buffer) -> int:
         """See `Stream`."""
+        if self._closed:
+            raise trio.ClosedResourceError
         try:
-            return self._open().send(data)
+            return self._send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -89,30 +95,19 @@ class TcpStream:
 
     def send_eof(self) -> None:
         """See `Stream`."""
-        if self._socket is not None:
-            try:
-                self._socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                # ENOTCONN and the like: the peer was quicker.
-                pass
+        # ENOTCONN and the like: the peer was quicker.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """See `Stream`."""
-        if self._socket is not None:
-            closing, self._socket = self._socket, None
-            trio.lowlevel.notify_closing(closing)
-            closing.close()
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._descriptor)
+            self._socket.close()
 
     def cut(self) -> None:
         """See `Stream`."""
-        if self._socket is not None:
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.close()
-
-    def _open(self) -> socket.socket:
-        if self._socket is None:
-            raise trio.ClosedResourceError
-        return self._socket

@@ -4,6 +4,7 @@ A name is resolved off the loop, again every `REFRESH` seconds, and the last goo
 stumbles stops no mail. One connection is made for each session and never reused.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -15,6 +16,9 @@ from smtpguard.net.stream import TcpStream
 
 REFRESH: Final = 60.0
 """Seconds between two resolutions of UPSTREAM's name."""
+
+RETRY: Final = 2.0
+"""The same, while it has never been resolved."""
 
 SockAddr = tuple[str, int] | tuple[str, int, int, int]
 
@@ -34,48 +38,49 @@ class Upstream:
         host: address or name.
         port: 1 to 65535.
         connect_deadline: seconds until a connection must stand.
+        guarded: see `guarded`.
     """
 
-    def __init__(self, host: str, port: int, *, connect_deadline: float = 10.0) -> None:
+    def __init__(self, host: str, port: int, *, connect_deadline: float = 10.0, guarded: bool = False) -> None:
         self.host = host
         self.port = port
         self.pipeconnect = False
         """It offered PIPECONNECT to some session."""
-        self.admitted = True
+        self.admitted = not guarded
         """Sessions may go there: False until the open-relay probe has passed, where one is due."""
-        self.failures = 0
-        """Dials that failed since the last one that did not."""
+        self.guarded = guarded
+        """Strangers can reach us, so a dial that fails shuts the way until the probe has passed again."""
         self._connect_deadline = connect_deadline
         self._addresses: list[tuple[int, SockAddr]] = []
+        self._limiter = trio.CapacityLimiter(1)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def resolve(self) -> None:
-        """Look the name up once.
+        """Look the name up once; at most one look-up is under way.
 
         Raises:
             Unreachable: there is no answer, and there never was one.
         """
         try:
-            found = await trio.to_thread.run_sync(
-                lambda: socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM), abandon_on_cancel=True
-            )
+            found = await trio.to_thread.run_sync(self._look_up, abandon_on_cancel=True, limiter=self._limiter)
         except OSError as error:
             if not self._addresses:
                 raise Unreachable(f"cannot resolve {self.host}: {error.strerror or error}") from error
             return
-        self._addresses = [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+        self._addresses = found
+
+    def _look_up(self) -> list[tuple[int, SockAddr]]:
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]  # no AF_UNIX here
 
     async def keep_resolved(self) -> None:
-        """Look the name up again and again."""
+        """Look the name up again and again, more often until it has been resolved once."""
         while True:
-            await trio.sleep(REFRESH)
-            try:
+            await trio.sleep(REFRESH if self._addresses else RETRY)
+            with contextlib.suppress(Unreachable):
                 await self.resolve()
-            except Unreachable:
-                # Never resolved yet: the next dial says so.
-                continue
 
     async def dial(self) -> TcpStream:
         """Connect to the first address that takes the connection, all within the connect deadline.
@@ -89,34 +94,36 @@ class Upstream:
 
     async def connect(self) -> TcpStream:
         """Connect whether admitted or not: for the probe. Raises as `dial`."""
-        if not self._addresses:
-            await self.resolve()
-        reason = "no address"
-        with trio.move_on_after(self._connect_deadline):
-            for family, address in self._addresses:
-                try:
-                    stream = await _connect(family, address)
-                except OSError as error:
-                    reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown error")
-                else:
-                    self.failures = 0
-                    return stream
-            self.failures += 1
-            raise Unreachable(f"{self}: {reason}")
-        self.failures += 1
-        raise Unreachable(f"{self}: no connection within {self._connect_deadline:g} s")
+        reason = f"cannot resolve {self.host}"
+        deadline = trio.current_time() + self._connect_deadline
+        for family, address in self._addresses:
+            try:
+                return await _connect(family, address, deadline)
+            except OSError as error:
+                reason = error.strerror or "unknown error"
+            except trio.TooSlowError:
+                reason = f"no connection within {self._connect_deadline:g} s"
+                break
+        if self.guarded:
+            # It may come back with another configuration: it is probed first.
+            self.admitted = False
+        raise Unreachable(reason)
 
 
-async def _connect(family: int, address: SockAddr) -> TcpStream:
+async def _connect(family: int, address: SockAddr, deadline: float) -> TcpStream:
     dialled = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         # Without it a reply in two segments waits 40 ms for the delayed ACK of the first.
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         failed = dialled.connect_ex(address)
         if failed == errno.EINPROGRESS:
-            await trio.lowlevel.wait_writable(dialled)
+            # On the same machine the handshake is through by now, and a second call says so without a wait.
+            failed = dialled.connect_ex(address)
+        if failed == errno.EALREADY:
+            with trio.fail_at(deadline):
+                await trio.lowlevel.wait_writable(dialled)
             failed = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
+        if failed and failed != errno.EISCONN:
             raise OSError(failed, os.strerror(failed))
     except BaseException:
         dialled.close()

@@ -23,7 +23,6 @@ from smtpguard.record.clock import elapsed, milliseconds
 from smtpguard.record.escape import ELLIPSIS, clean, cut, printable
 from smtpguard.record.identity import Numbering
 from smtpguard.record.shapes import (
-    ESMTP,
     SCHEMA,
     Action,
     Counts,
@@ -44,6 +43,8 @@ from smtpguard.record.shapes import (
     ShortSession,
     ShortSmtp,
     SmtpPart,
+    Tls,
+    protocol,
 )
 from smtpguard.smtp import Answer, Declined, Finding, Link, Previous, Section, SessionEnded
 
@@ -52,6 +53,9 @@ LINE_SHOWN: Final = 1024
 
 REPLY_SHOWN: Final = 512
 """Characters of an escaped reply text."""
+
+HELO_SHOWN: Final = 512
+"""Characters of an escaped hello in a finding."""
 
 DETAIL_SHOWN: Final = 512
 """Characters of our own remark."""
@@ -63,8 +67,6 @@ LISTENER_SHOWN: Final = 48
 """Characters of a listener's name in a `session-end`: an IPv6 address with its port fits."""
 
 _MORE: Final = "more"
-
-_PROTOCOLS: Final = {(False, False): ESMTP, (False, True): "ESMTPA", (True, False): "ESMTPS", (True, True): "ESMTPSA"}
 
 _ACTIONS: Final[dict[Section, Action]] = {
     Section.ORDER: "sequence-violation",
@@ -110,6 +112,9 @@ class Auditor:
             boot=self.numbering.boot,
             session=_session(link),
             upstream=link.upstream,
+            helo=printable(finding.hello, HELO_SHOWN) or None,
+            protocol=protocol(finding.esmtp, finding.tls, finding.authenticated),
+            authenticated=finding.authenticated,
             state=finding.state.value,
             command=finding.verb.value,
             command_number=finding.sequence,
@@ -128,7 +133,7 @@ class Auditor:
             detail=printable(finding.detail.encode(), DETAIL_SHOWN) or None,
         )
         named = RulePart(id=rule.id, name=rule.name, ruleset=f"smtpguard@{SCHEMA}", reference=rule.reference)
-        return self._line(link, at, event, smtp, named)
+        return self._line(link, at, event, smtp, named, Tls(established=finding.tls))
 
     def declined(self, link: Link, at: float, declined: Declined) -> bytes:
         """Return the line of a command that a setting declined."""
@@ -147,7 +152,7 @@ class Auditor:
             forwarded=False,
             setting=declined.setting,
         )
-        return self._line(link, at, event, smtp, None)
+        return self._line(link, at, event, smtp)
 
     def session_end(self, link: Link, at: float, ended: SessionEnded) -> bytes:
         """Return the line of a session's end, of at most 400 octets."""
@@ -174,7 +179,15 @@ class Auditor:
             reason=reason,
         )
 
-    def _line(self, link: Link, at: float, event: EventPart, smtp: SmtpPart, rule: RulePart | None) -> bytes:
+    def _line(  # noqa: PLR0913 - a declined command has neither rule nor TLS
+        self,
+        link: Link,
+        at: float,
+        event: EventPart,
+        smtp: SmtpPart,
+        rule: RulePart | None = None,
+        tls: Tls | None = None,
+    ) -> bytes:
         record = FindingRecord(
             timestamp=milliseconds(at),
             ecs=Ecs(),
@@ -183,6 +196,7 @@ class Auditor:
             source=Endpoint(ip=link.client_ip, port=link.client_port),
             destination=Endpoint(ip=link.local_ip, port=link.local_port),
             network=Network(protocol="smtp", transport="tcp", type="ipv6" if ":" in link.client_ip else "ipv4"),
+            tls=tls,
             observer=Observer(
                 product="smtpguard", type="proxy", version=self._version, hostname=self._hostname, name=link.listener
             ),
@@ -202,7 +216,7 @@ def _short(identifier: str, link: Link, at: float, ended: SessionEnded) -> Sessi
             close=ended.close.value,
             secs=elapsed(link.started, at),
             visible=_visibility(ended),
-            proto=protocol(ended),
+            proto=protocol(ended.esmtp, ended.tls, ended.authenticated),
             counts=_counts(ended),
             rules=ended.rules,
             helo=printable(ended.hello, len(ended.hello) * 4),
@@ -235,11 +249,6 @@ def _less(text: str, excess: int) -> str:
     """Cut text by `excess` characters, `...` included; the empty text if that is more than it has."""
     room = len(text) - max(0, excess) - len(ELLIPSIS)
     return cut(text, room) if room > 0 else ""
-
-
-def protocol(ended: SessionEnded) -> str:
-    """Return the protocol's name of RFC 3848: ESMTP, S for TLS, A for AUTH."""
-    return _PROTOCOLS[ended.tls, ended.authenticated] if ended.esmtp else "SMTP"
 
 
 def _visibility(ended: SessionEnded) -> Literal["full", "until-starttls", "none"]:

@@ -30,6 +30,15 @@ def printable(octets: bytes, limit: int = SHOWN) -> str:
     return cut(text, limit)
 
 
+def quoted(octets: bytes) -> str:
+    """Return wire text as it stands inside a line of the operator log, in angle brackets.
+
+    A blank behind a colon or a semicolon is spelt out too: such a pair is what readers split our lines at. pflogsumm
+    takes the *last* `reject: WORD from HOST: ` of a line, so a client could put another host into its table.
+    """
+    return f"<{printable(octets)}>".replace(": ", ":\\x20").replace("; ", ";\\x20")
+
+
 def cut(text: str, limit: int) -> str:
     """Cut printable text to `limit` characters, never inside `\\xNN`; `...` comes behind the limit."""
     if len(text) <= limit:

@@ -24,7 +24,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from smtpguard.record.clock import elapsed
-from smtpguard.record.escape import bracketed, clean, printable
+from smtpguard.record.escape import bracketed, clean, quoted
+from smtpguard.record.shapes import protocol
 from smtpguard.smtp import Close, Declined, Finding, Link, Section, SessionEnded, State, Verb, Verdict, Waiting
 
 
@@ -123,7 +124,7 @@ def _remark(finding: Finding) -> str:
 def _reason(client: str, finding: Finding) -> str:
     """`DATA from HOST: 503 5.5.1 <DATA>: text;`, with the answer that was given or that enforce would have given."""
     verb, answer = finding.verb, finding.answer or finding.rule.answer
-    line = f"<{printable(finding.line)}>" if finding.line else ""
+    line = quoted(finding.line) if finding.line else ""
     # pflogsumm takes for MAIL what stands between the code and the first colon for the reason: the line goes behind.
     before, behind = ("", f" line={line}") if verb is Verb.MAIL and line else (f"{line}: " if line else "", "")
     code = f"{answer.code} {answer.enhanced} " if answer else ""
@@ -132,10 +133,12 @@ def _reason(client: str, finding: Finding) -> str:
 
 
 def _fields(link: Link, finding: Finding) -> str:
+    proto = protocol(finding.esmtp, finding.tls, finding.authenticated)
+    hello = f"helo={quoted(finding.hello)} " if finding.hello else ""
     detail = f"detail={_angled(finding.detail)} " if finding.detail else ""
     action = "closed" if finding.rule.section is Section.UPSTREAM and finding.answer else _ACTIONS[finding.verdict]
     return (
-        f"session={link.session_id} listener={_angled(link.listener)} state={finding.state.value} "
+        f"proto={proto} {hello}session={link.session_id} listener={_angled(link.listener)} state={finding.state.value} "
         f"rule={finding.rule.id} cause={finding.cause.value} seq={finding.sequence} count={finding.violations} "
         f"{detail}action={action}"
     )
@@ -229,7 +232,7 @@ def _sum(link: Link, at: float, event: SessionEnded) -> str:
         f"session {link.session_id}: listener={_angled(link.listener)} upstream={_angled(link.upstream)} "
         f"tls={'yes' if event.tls else 'no'} visible={visible} violations={event.violations} "
         f"in={event.octets_in} out={event.octets_out} secs={elapsed(link.started, at):.1f} close={event.close.value} "
-        f"consequences={event.consequences} helo=<{printable(event.hello)}>"
+        f"consequences={event.consequences} helo={quoted(event.hello)}"
     )
 
 

@@ -15,6 +15,14 @@ ECS_VERSION: Final = "9.0.0"
 ESMTP: Final = "ESMTP"
 """What `smtp.proto` is where it is absent. msgspec leaves out what *is* the default: this very object must be used."""
 
+_EXTENDED: Final = {(False, False): ESMTP, (False, True): "ESMTPA", (True, False): "ESMTPS", (True, True): "ESMTPSA"}
+
+
+def protocol(esmtp: bool, tls: bool, authenticated: bool) -> str:
+    """Return the protocol's name of RFC 3848: ESMTP, S for TLS, A for AUTH."""
+    return _EXTENDED[tls, authenticated] if esmtp else "SMTP"
+
+
 Kind = Literal["alert", "event"]
 Action = Literal[
     "sequence-violation",
@@ -76,6 +84,12 @@ class Network(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     type: Literal["ipv4", "ipv6"]
 
 
+class Tls(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`tls.*`, of CLIENT's side."""
+
+    established: bool
+
+
 class Observer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`observer.*`: who saw it; `name` is the listener."""
 
@@ -119,6 +133,11 @@ class SmtpPart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Six characters, one run of the program."""
     session: SessionPart
     upstream: str
+    helo: str | None = None
+    """Argument of the last EHLO or HELO, escaped, at most 512 characters."""
+    protocol: str | None = None
+    """RFC 3848."""
+    authenticated: bool | None = None
     state: str
     """Before the command."""
     command: str
@@ -157,6 +176,7 @@ class FindingRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     source: Endpoint
     destination: Endpoint
     network: Network
+    tls: Tls | None = None
     observer: Observer
     smtp: SmtpPart
 

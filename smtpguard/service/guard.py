@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import trio
@@ -54,9 +55,10 @@ async def _main(config: Config) -> int:
         recorder = _recorder(config)
         try:
             guard = Guard(config, recorder, sessions)
-            await guard.prepare()
-            recorder.note("info", _greeting(config, sessions, descriptors))
-            await guard.run(listeners)
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                if await _unless_stopped(guard.prepare, signals):
+                    recorder.note("info", _greeting(config, sessions, descriptors))
+                    await guard.run(listeners, signals)
         finally:
             recorder.close()
     finally:
@@ -85,6 +87,22 @@ def _greeting(config: Config, sessions: int, descriptors: int) -> str:
     )
 
 
+async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIterator[int]) -> bool:
+    """Do something to its end, or until a signal; tell which."""
+    done = False
+
+    async def stop() -> None:
+        await anext(signals)
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop)
+        await work()
+        done = True
+        nursery.cancel_scope.cancel()
+    return done
+
+
 class Guard:
     """The rooms of one process."""
 
@@ -92,7 +110,12 @@ class Guard:
         self._config = config
         self._recorder = recorder
         timeouts = config.timeouts
-        self._upstream = Upstream(config.upstream.host, config.upstream.port, connect_deadline=timeouts.connect)
+        self._upstream = Upstream(
+            config.upstream.host,
+            config.upstream.port,
+            connect_deadline=timeouts.connect,
+            guarded=not (only_loopback(config.listen) or config.identity.i_know_this_is_an_open_relay),
+        )
         deadlines = timeouts.model_dump(exclude={"connect"})
         self._server = Server(
             self._upstream,
@@ -103,7 +126,6 @@ class Guard:
             bug=self._bug,
             warnings=Warnings(exhausted=self._exhausted, turned_away=self._turned_away),
         )
-        self._guarded = not (only_loopback(config.listen) or config.identity.i_know_this_is_an_open_relay)
         self._said: dict[str, float] = {}
 
     async def prepare(self) -> None:
@@ -118,9 +140,8 @@ class Guard:
             self._recorder.note("warning", f"upstream: {error.reason}; clients hear 421 until this is mended")
         if self._config.identity.i_know_this_is_an_open_relay:
             self._recorder.note("warning", "identity.i-know-this-is-an-open-relay is set: the upstream is not probed")
-        if not self._guarded:
+        if not self._upstream.guarded:
             return
-        self._upstream.admitted = False
         try:
             trust = await probe(self._upstream.connect)
         except Unreachable as error:
@@ -130,7 +151,7 @@ class Guard:
             raise open_relay(self._config)
         self._upstream.admitted = True
 
-    async def run(self, listeners: list[tuple[socket.socket, str]]) -> None:
+    async def run(self, listeners: list[tuple[socket.socket, str]], signals: AsyncIterator[int]) -> None:
         """Serve until a signal."""
         async with trio.open_nursery() as keepers:
             keepers.start_soon(self._recorder.run)
@@ -140,9 +161,9 @@ class Guard:
                 async with trio.open_nursery() as doors:
                     for listener, name in listeners:
                         doors.start_soon(self._server.accept, listener, name, sessions)
-                    if self._guarded:
+                    if self._upstream.guarded:
                         doors.start_soon(self._keep_watch)
-                    await _wait_for_signal()
+                    await anext(signals)
                     doors.cancel_scope.cancel()
                 self._recorder.note("info", f"stopping: {len(self._server)} sessions open")
                 for listener, _ in listeners:
@@ -153,25 +174,23 @@ class Guard:
         self._recorder.note("info", "stopped")
 
     async def _keep_watch(self) -> None:
-        """Probe UPSTREAM again when it comes back: it may have been given another configuration."""
-        upstream = self._upstream
+        """Probe UPSTREAM when it is down or came back: it may have been given another configuration."""
+        upstream, pause = self._upstream, RETRY
         while True:
-            pause = RETRY
-            if upstream.failures:
-                upstream.admitted = False
-            if not upstream.admitted:
-                try:
-                    trust = await probe(upstream.connect)
-                except Unreachable:
-                    pass
-                else:
-                    upstream.admitted = trust is Trust.REFUSES
-                    if trust is Trust.RELAYS:
-                        self._recorder.note("error", f"{open_relay(self._config)}".partition("\n")[0])
-                        pause = DISTRUST
-                    else:
-                        self._recorder.note("info", f"upstream {upstream} answers and refuses to relay for strangers")
             await trio.sleep(pause)
+            pause = RETRY
+            if upstream.admitted:
+                continue
+            try:
+                trust = await probe(upstream.connect)
+            except Unreachable:
+                continue
+            if trust is Trust.RELAYS:
+                self._recorder.note("error", f"{open_relay(self._config)}".partition("\n")[0])
+                pause = DISTRUST
+            else:
+                upstream.admitted = True
+                self._recorder.note("info", f"upstream {upstream} answers and refuses to relay for strangers")
 
     # --- what the network room tells -------------------------------------------------------------------------------
 
@@ -191,9 +210,3 @@ class Guard:
         if now - self._said.get(kind, -SAID_EVERY) >= SAID_EVERY:
             self._said[kind] = now
             self._recorder.note("warning", text)
-
-
-async def _wait_for_signal() -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            return

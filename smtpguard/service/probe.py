@@ -21,6 +21,10 @@ DEADLINE: Final = 30.0
 STRANGERS: Final = (b"smtpguard-probe@example.com", b"smtpguard-probe@example.net")
 
 
+RELAY_DENIED: Final = 454
+"""Postfix's defer_unauth_destination, its default, refuses to relay so; any other 4yz puts the probe off."""
+
+
 class Trust(Enum):
     """What the probe found."""
 
@@ -54,21 +58,27 @@ class _Dialogue:
     async def ask(self) -> Trust:
         greeting = await self._reply()
         if greeting.code >= 400:
-            # No service for us at all, so none for strangers through us. It may have a reason that passes: ask again
-            # later.
+            # No service for us at all, so none for strangers through us; the reason may pass.
             raise Unreachable(f"the upstream's greeting to the open-relay probe is {greeting.code}")
         name = socket.gethostname().encode("ascii", "replace").replace(b"?", b"-") or b"localhost"
         if (await self._say(b"EHLO " + name)).code >= 400:
             await self._say(b"HELO " + name)
         trust = Trust.REFUSES
-        for reverse_path in (b"<>", b"<postmaster@" + name + b">"):
-            if (await self._say(b"MAIL FROM:" + reverse_path)).code < 300:
+        for reverse_path in (b"", b"postmaster@" + name):
+            if (await self._ask(b"MAIL FROM:<" + reverse_path + b">")).code < 300:
                 for forward_path in STRANGERS:
-                    if (await self._say(b"RCPT TO:<" + forward_path + b">")).code < 300:
+                    if (await self._ask(b"RCPT TO:<" + forward_path + b">")).code < 300:
                         trust = Trust.RELAYS
                 await self._say(b"RSET")
         await self._say(b"QUIT")
         return trust
+
+    async def _ask(self, line: bytes) -> Reply:
+        """Say what a stranger would say; a temporary refusal proves nothing, unless it is the one for relaying."""
+        reply = await self._say(line)
+        if 400 <= reply.code < 500 and reply.code != RELAY_DENIED:
+            raise Unreachable(f"the upstream put the open-relay probe off: {reply.code}")
+        return reply
 
     async def _say(self, line: bytes) -> Reply:
         await self._stream.send_all(line + b"\r\n")

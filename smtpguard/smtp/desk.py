@@ -43,6 +43,9 @@ _WAITING: Final = {phase: Waiting.CONTENT for phase in STREAMED} | {
     Phase.OVER: Waiting.NOBODY,
 }
 
+NO_CONTENT: Final = Content()
+"""Stands where no content is under way; it is never fed."""
+
 UNNAMED: Final = Command(b"", Verb.UNKNOWN)
 """Stands in events where no line is to blame."""
 
@@ -76,7 +79,7 @@ class Desk:
         self._ledger = Ledger()
         self._inbox = Inbox()
         self._replies = ReplyReader()
-        self._content: Content | None = None
+        self._content = NO_CONTENT
         self._phase = Phase.COMMAND
         self._up: list[bytes] = []
         self._down: list[bytes] = []
@@ -136,8 +139,8 @@ class Desk:
         self._end(Close.VIOLATION, linger=linger)
 
     def _speak(self, rule: Rule) -> None:
-        if rule.answer is not None:
-            self._down.append(self._spoken(rule.answer, rule))
+        assert rule.answer is not None, "only rules that can be refused are spoken of"
+        self._down.append(self._spoken(rule.answer, rule))
 
     def _spoken(self, answer: Answer, rule: Rule | None) -> bytes:
         named = rule is not None and self._policy.reply_rule_id

@@ -53,6 +53,11 @@ class Finding:
     """Number of the command in the session, from 1; 0 where no command was read."""
     violations: int
     """Violations of this session so far, this one included."""
+    hello: bytes = b""
+    """Argument of the last EHLO or HELO, at most 255 octets."""
+    esmtp: bool = False
+    tls: bool = False
+    authenticated: bool = False
     detail: str = ""
     """What else helps, in a few ASCII words; never wire text."""
 

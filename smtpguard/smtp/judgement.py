@@ -24,8 +24,8 @@ class Charge(NamedTuple):
 
 
 Judgement = tuple[Charge, ...]
-"""The charges against a line, the one that speaks first; empty for a line in order. One that policy switched off leaves no
-record, but the line is not lawful for that."""
+"""The charges against a line, the one that speaks first; empty for a line in order. One that policy switched off
+leaves no record, but the line is not lawful for that."""
 
 
 class Circumstances(NamedTuple):

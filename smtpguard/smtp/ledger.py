@@ -174,6 +174,10 @@ class Ledger:
                 sent_ahead=ahead,
                 sequence=self.sequence,
                 violations=self.violations,
+                hello=self._hello,
+                esmtp=facts.esmtp,
+                tls=facts.tls,
+                authenticated=facts.authenticated,
                 detail=detail,
             )
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from smtpguard.smtp import foreign, order, replies, rules
 from smtpguard.smtp.content import Outcome
-from smtpguard.smtp.desk import UNNAMED, Phase
+from smtpguard.smtp.desk import NO_CONTENT, UNNAMED, Phase
 from smtpguard.smtp.events import Close
 from smtpguard.smtp.hearing import Hearing
 from smtpguard.smtp.judgement import Charge, Circumstances, Judgement, judge, judge_sasl
@@ -38,7 +38,8 @@ class Reading(Hearing):
             return False
         length = inbox.line_length()
         if self._is_too_long(length):
-            return bool(owed) or self._refuse_overlong()
+            # An answer of ours waits until nothing is in flight.
+            return False if owed else self._refuse_overlong()
         if not length:
             return False
         command = parse_command(inbox.head(length))
@@ -138,8 +139,6 @@ class Reading(Hearing):
         return True
 
     def _read_content(self) -> bool:
-        if not self._inbox.held or self._content is None:
-            return False
         was_bare = self._content.bare_newline
         fed = self._content.feed(self._inbox.take(self._inbox.held))
         if self._content.bare_newline and not was_bare and not self._may_be_bare():
@@ -149,7 +148,7 @@ class Reading(Hearing):
         if fed.outcome is Outcome.HIDDEN_END:
             self._close_for(self._charge(rules.SG304), END_OF_CONTENT, linger="content")
         elif fed.outcome is Outcome.ENDED:
-            self._content = None
+            self._content = NO_CONTENT
             self._phase = Phase.COMMAND
             self._lawful = True
             self._await_reply(END_OF_CONTENT)
@@ -191,8 +190,6 @@ class Reading(Hearing):
         return True
 
     def _read_handshake(self) -> bool:
-        if not self._inbox.held:
-            return False
         if self._inbox.head(1) != OPENS_TLS:
             self._close_for(self._charge(rules.SG205), UNNAMED, ahead=True)
             return False
@@ -201,8 +198,7 @@ class Reading(Hearing):
         return True
 
     def _pass_on(self) -> bool:
-        if self._inbox.held:
-            self._up.append(self._inbox.take(self._inbox.held))
+        self._up.append(self._inbox.take(self._inbox.held))
         return False
 
     def _drop(self) -> bool:

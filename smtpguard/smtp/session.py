@@ -54,7 +54,7 @@ class Session(Reading):
         """
         if side is Side.UPSTREAM:
             if self._phase is Phase.OPAQUE:
-                self._octets += len(data)
+                self._turn += 1
                 self._down.append(data)
             elif self.ending is None:
                 self._hear(data)
@@ -62,13 +62,21 @@ class Session(Reading):
                     self._advance()
         elif self.ending is None and not self._client_lost:
             self._ledger.octets_in += len(data)
-            self._octets += len(data)
             self._told = False
             self._inbox.put(data)
+            if self._phase not in _BY_LINES:
+                self._count(len(data))
             if unread:
                 self._inbox.mark_ahead()
             self._advance()
         return self._output()
+
+    def _count(self, octets: int) -> None:
+        """Start the deadline anew with each block of content, and in an opaque session with each octet."""
+        self._octets += octets
+        if self._octets >= BLOCK or self._phase is Phase.OPAQUE:
+            self._octets %= BLOCK
+            self._turn += 1
 
     def receive_eof(self, side: Side) -> Output:
         """Take the end of one side's octets (FIN)."""
@@ -130,16 +138,14 @@ class Session(Reading):
     @property
     def window(self) -> int:
         """Octets that may be read from CLIENT now; 0 while held input fills its room."""
-        if self._phase in _READ_WHOLE:
-            return READ_SIZE
-        return max(0, HELD_INPUT - self._inbox.held)
+        if self._phase in _BY_LINES:
+            return max(0, HELD_INPUT - self._inbox.held)
+        return READ_SIZE
 
     @property
     def progress(self) -> int:
-        """A number that changes whenever the deadline of `waiting` starts anew; within a line no octet does that."""
-        if self._phase in STREAMED:
-            return self._turn + self._octets // BLOCK
-        return self._turn + (self._octets if self._phase is Phase.OPAQUE else 0)
+        """A number that grows whenever the deadline of `waiting` starts anew; within a line no octet does that."""
+        return self._turn
 
     @property
     def over(self) -> bool:
@@ -244,7 +250,9 @@ class Session(Reading):
         return self._phase is Phase.COMMAND and self._in_flight().last
 
 
-_READ_WHOLE: Final = STREAMED | {Phase.HANDSHAKE, Phase.OPAQUE, Phase.OVER}
+_BY_LINES: Final = frozenset({Phase.COMMAND, Phase.SASL})
+"""The phases in which CLIENT's octets are held until a line of them is whole and due."""
+
 _EXPIRED: Final = {
     Waiting.GREETING: (rules.SG501, Close.UNREACHABLE),
     Waiting.REPLY: (rules.SG503, Close.DEADLINE),

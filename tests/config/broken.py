@@ -1,0 +1,190 @@
+"""Broken configuration files: name -> the file `smtpguard.toml`, and every line that is said about it."""
+
+from smtpguard.config.layers import FILE_SIZE
+
+GOOD = 'listen = ["127.0.0.1:2525"]\nupstream = "127.0.0.1:25"\n'
+"""A whole file; what is broken comes behind it."""
+
+BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
+    "empty file": (
+        "",
+        [
+            "command line: listen: required (Addresses to listen on, HOST:PORT); "
+            "set it in the file or say --listen HOST:PORT",
+            "command line: upstream: required (The mail server that sessions are relayed to, HOST:PORT); "
+            "set it in the file or say --upstream HOST:PORT",
+        ],
+    ),
+    "not TOML": (
+        GOOD + "policy {\n",
+        ["smtpguard.toml:3: not TOML: Expected '=' after a key in a key/value pair, column 8"],
+    ),
+    "half a file": (GOOD + '[policy]\nmode = "obs', ["smtpguard.toml:4: not TOML: Unterminated string"]),
+    "duplicate key": (
+        GOOD + 'upstream = "127.0.0.1:26"\n',
+        ["smtpguard.toml:3: not TOML: Cannot overwrite a value, column 26; this key or table stands twice"],
+    ),
+    "duplicate table": (
+        GOOD + "[tls]\n[tls]\n",
+        ["smtpguard.toml:4: not TOML: Cannot declare ('tls',) twice, column 5; this key or table stands twice"],
+    ),
+    "byte order mark": (
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        ["smtpguard.toml:1: begins with a byte order mark; save it as UTF-8 without one"],
+    ),
+    "UTF-16": (GOOD.encode("utf-16"), ["smtpguard.toml:1: not UTF-8 text: octet 0xFF at offset 0"]),
+    "binary": (b"\x7fELF\n\x00\xf0\x28", ["smtpguard.toml:2: not UTF-8 text: octet 0xF0 at offset 6"]),
+    "too large": (b"#" * (FILE_SIZE + 1), ["smtpguard.toml: larger than 1048576 octets, so no configuration file"]),
+    "nested too deep": ("a = " + "[" * 100_000, ["smtpguard.toml: nested too deep"]),
+    "a number of 5000 digits": (
+        "a = " + "1" * 5000,
+        [
+            "smtpguard.toml:1: not TOML: Exceeds the limit (4300 digits) for integer string conversion: "
+            "value has 5000 digits; use sys.set_int_max_str_digits() to increase the limit"
+        ],
+    ),
+    "unknown key": (
+        GOOD + "[policy]\nmodee = 1\n",
+        ["smtpguard.toml:4: policy.modee = 1: unknown key; did you mean 'mode'?"],
+    ),
+    "snake case": (
+        GOOD + "[limits]\ncommand_line = 4096\n",
+        ["smtpguard.toml:4: limits.command_line = 4096: unknown key; did you mean 'command-line'?"],
+    ),
+    "key of another table": (
+        GOOD + "[audit]\nsessions-per-client = 1\n",
+        ["smtpguard.toml:4: audit.sessions-per-client = 1: unknown key; did you mean 'limits.sessions-per-client'?"],
+    ),
+    "unknown table": (
+        GOOD + "[zzz]\na = 1\n",
+        [
+            "smtpguard.toml:3: zzz = {…}: unknown key; the top level has "
+            "listen, upstream, policy, tls, timeouts, limits, audit, log, identity"
+        ],
+    ),
+    "odd key": (
+        GOOD + '[audit]\n"a.b\\u0007é" = 1\n',
+        ["smtpguard.toml:4: audit.'a.b\\x07\\xe9' = 1: unknown key; audit has directory"],
+    ),
+    "value for a table": (GOOD + "tls = 'hide'\n", ["smtpguard.toml:3: tls = 'hide': a table of settings"]),
+    "value for the rules": (GOOD + "policy.rules = 3\n", ["smtpguard.toml:3: policy.rules = 3: a table of settings"]),
+    "table for a value": (
+        GOOD + "[policy.mode]\n",
+        ["smtpguard.toml:3: policy.mode = {…}: one of 'enforce', 'observe'"],
+    ),
+    "unknown word": (
+        GOOD + "[tls]\nmode = 'passthrough'\n",
+        [
+            "smtpguard.toml:4: tls.mode = 'passthrough': one of 'pass-through', 'hide', 'refuse'; "
+            "did you mean 'pass-through'?"
+        ],
+    ),
+    "number for a word": (
+        GOOD + "[log]\nlevel = 3\n",
+        ["smtpguard.toml:4: log.level = 3: one of 'debug', 'info', 'warning', 'error'"],
+    ),
+    "text for a truth": (
+        GOOD + "policy.reply-rule-id = 'no'\n",
+        ["smtpguard.toml:3: policy.reply-rule-id = 'no': true or false"],
+    ),
+    "truth for a number": (
+        GOOD + "limits.violations = true\n",
+        ["smtpguard.toml:3: limits.violations = true: a whole number, 0 or more"],
+    ),
+    "fraction for a number": (
+        GOOD + "limits.violations = 1.0\n",
+        ["smtpguard.toml:3: limits.violations = 1.0: a whole number, 0 or more"],
+    ),
+    "too small": (GOOD + "limits.sessions = 0\n", ["smtpguard.toml:3: limits.sessions = 0: a whole number, 1 or more"]),
+    "too large a number": (
+        GOOD + "limits.command-line = 12289\n",
+        ["smtpguard.toml:3: limits.command-line = 12289: a whole number from 512 to 12288"],
+    ),
+    "no duration": (
+        GOOD + "timeouts.reply = '5 minutes'\n",
+        ["smtpguard.toml:3: timeouts.reply = '5 minutes': seconds above 0, or text such as '30s', '5m', '1h'"],
+    ),
+    "endless duration": (
+        GOOD + "timeouts.reply = inf\n",
+        ["smtpguard.toml:3: timeouts.reply = inf: seconds above 0, or text such as '30s', '5m', '1h'"],
+    ),
+    "bad address": (
+        'listen = ["127.0.0.1"]\nupstream = "127.0.0.1:70000"\n',
+        [
+            "smtpguard.toml:1: listen[0] = '127.0.0.1': HOST:PORT; the port is missing, as in 127.0.0.1:25",
+            "smtpguard.toml:2: upstream = '127.0.0.1:70000': HOST:PORT; PORT is a number from 1 to 65535",
+        ],
+    ),
+    "bad address in a later line": (
+        'upstream = "127.0.0.1:25"\nlisten = [\n  "127.0.0.1:2525",\n  "::1:25",\n]\n',
+        ["smtpguard.toml:2: listen[1] = '::1:25': HOST:PORT; write an IPv6 address in brackets, [2001:db8::1]:25"],
+    ),
+    "bad address without a list": (
+        'upstream = "127.0.0.1:25"\nlisten = "127.0.0.1:0"\n',
+        ["smtpguard.toml:2: listen = '127.0.0.1:0': HOST:PORT; PORT is a number from 1 to 65535"],
+    ),
+    "no address": ('upstream = "127.0.0.1:25"\nlisten = []\n', ["smtpguard.toml:2: listen = []: one entry at least"]),
+    "number for a list": ('upstream = "127.0.0.1:25"\nlisten = 25\n', ["smtpguard.toml:2: listen = 25: a list in [ ]"]),
+    "text for verbs": (
+        GOOD + "policy.unsafe-forwarded-verbs = 'XCLIENT'\n",
+        ["smtpguard.toml:3: policy.unsafe-forwarded-verbs = 'XCLIENT': a list in [ ]"],
+    ),
+    "lawful verb": (
+        GOOD + "policy.unsafe-forwarded-verbs = ['XCLIENT', 'XFORWRAD']\n",
+        [
+            "smtpguard.toml:3: policy.unsafe-forwarded-verbs[1] = 'XFORWRAD': one of 'ATRN', 'LHLO', 'PROXY', 'TURN', "
+            "'XCLIENT', 'XEXCH50', 'XFORWARD', 'XPROXY', 'XPROXYFROM', 'XPROXYTO'; did you mean 'XFORWARD'?"
+        ],
+    ),
+    "twice the same port": (
+        'upstream = "127.0.0.1:25"\nlisten = ["[::1]:26", "[0::1]:26"]\n',
+        ["smtpguard.toml:2: listen = ['[::1]:26', '[0::1]:26']: each address once; [::1]:26 stands twice"],
+    ),
+    "relay to ourselves": (
+        'listen = ["0.0.0.0:25"]\nupstream = "localhost:25"\n',
+        ["smtpguard.toml:2: upstream = 'localhost:25': another program's address; 0.0.0.0:25 is our own listener"],
+    ),
+    "unknown rule": (
+        GOOD + "[policy.rules]\nSG999 = 'off'\n",
+        ["smtpguard.toml:4: policy.rules.SG999 = 'off': no such rule"],
+    ),
+    "rule by its name": (
+        GOOD + "[policy.rules]\nnested-mail = 'off'\n",
+        ["smtpguard.toml:4: policy.rules.nested-mail = 'off': no such rule; did you mean 'SG105' (nested-mail)?"],
+    ),
+    "safe rule": (
+        GOOD + "[policy.rules]\nSG304 = 'note'\n",
+        [
+            "smtpguard.toml:4: policy.rules.SG304 = 'note': SG304 (hidden-end-of-content) cannot be changed: "
+            "it is safe, it keeps our view of the session and the upstream's the same, "
+            "so its verdict holds in every mode and profile"
+        ],
+    ),
+    "unknown verdict": (
+        GOOD + "[policy.rules]\nSG105 = 'reject'\n",
+        ["smtpguard.toml:4: policy.rules.SG105 = 'reject': one of 'off', 'note', 'refuse', 'close'"],
+    ),
+    "verdict of no use": (
+        GOOD + "[policy.rules]\nSG504 = 'refuse'\n",
+        ["smtpguard.toml:4: policy.rules.SG504 = 'refuse': one of 'off', 'note'"],
+    ),
+    "number for a path": (GOOD + "audit.directory = 3\n", ["smtpguard.toml:3: audit.directory = 3: a path in quotes"]),
+    "no log target": (
+        GOOD + "log.target = 'sysloq'\n",
+        [
+            "smtpguard.toml:3: log.target = 'sysloq': one of 'stdout', 'stderr', 'syslog', "
+            "or the path of a file with a '/' in it; did you mean 'syslog'?"
+        ],
+    ),
+    "long value": (
+        GOOD + f"log.level = '{'x' * 500}'\n",
+        [f"smtpguard.toml:3: log.level = '{'x' * 79}…: one of 'debug', 'info', 'warning', 'error'"],
+    ),
+    "date": (
+        GOOD + "timeouts.reply = 1979-05-27\n",
+        [
+            "smtpguard.toml:3: timeouts.reply = datetime.date(1979, 5, 27): "
+            "seconds above 0, or text such as '30s', '5m', '1h'"
+        ],
+    ),
+}

@@ -1,0 +1,110 @@
+"""The settings: defaults, and what the engine is told of them."""
+
+import pydantic
+import pytest
+
+from smtpguard.config import Address, Config, LimitSettings, Mode, PolicySettings, TlsSettings
+from smtpguard.config.wording import field_at, fields_of, inner_table, settings
+from smtpguard.smtp import CATALOGUE, Limits, Policy, Profile, TlsMode, Verdict, policy_for
+
+ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": Address("127.0.0.1", 2525)}
+
+DEFAULTS = {
+    "policy.mode": Mode.ENFORCE,
+    "policy.profile": Profile.STANDARD,
+    "policy.rules": {},
+    "policy.reply-rule-id": True,
+    "policy.unsafe-forwarded-verbs": frozenset(),
+    "tls.mode": TlsMode.PASS_THROUGH,
+    "timeouts.connect": 10,
+    "timeouts.greeting": 300,
+    "timeouts.command": 300,
+    "timeouts.reply": 330,
+    "timeouts.content": 180,
+    "timeouts.verdict": 900,
+    "timeouts.write": 180,
+    "timeouts.session": 3600,
+    "timeouts.opaque": 600,
+    "limits.sessions": None,
+    "limits.sessions-per-client": 200,
+    "limits.violations": 20,
+    "limits.empty-commands": 100,
+    "limits.command-line": 4096,
+    "audit.directory": None,
+    "log.level": "info",
+    "log.format": "text",
+    "log.target": "stdout",
+    "identity.i-know-this-is-an-open-relay": False,
+}
+
+
+def plain(**changes: object) -> Config:
+    """Build a Config from code."""
+    return Config.model_validate(ADDRESSES | changes)
+
+
+def test_defaults() -> None:
+    """Each setting has the default that the design gives it, and there is no other setting."""
+    config = plain()
+    found = {}
+    for path in settings(Config):
+        value: object = config
+        for key in path:
+            value = getattr(value, str(key).replace("-", "_"))
+        found[".".join(map(str, path))] = value
+    for key in ("log.level", "log.format"):
+        found[key] = getattr(found[key], "value", None)
+    assert found == DEFAULTS | {"listen": ADDRESSES["listen"], "upstream": ADDRESSES["upstream"]}
+
+
+def test_every_setting_is_described() -> None:
+    """Each setting says in one sentence what it is."""
+    for path in settings(Config):
+        assert (field_at(path).description or "").endswith("."), path
+
+
+def test_tables() -> None:
+    """The tables are those of the file."""
+    tables = [key for key, field in fields_of(Config).items() if inner_table(field)]
+    assert tables == ["policy", "tls", "timeouts", "limits", "audit", "log", "identity"]
+
+
+def test_frozen() -> None:
+    """A Config does not change."""
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        plain().upstream = Address("192.0.2.1", 25)
+
+
+def test_default_policy() -> None:
+    """The engine's default is ours."""
+    assert plain().session_policy() == policy_for()
+
+
+def test_policy() -> None:
+    """All that the engine needs to know reaches it."""
+    config = plain(
+        policy=PolicySettings(
+            mode=Mode.OBSERVE,
+            profile=Profile.STRICT,
+            rules={"SG105": Verdict.OFF},
+            reply_rule_id=False,
+            unsafe_forwarded_verbs=frozenset({b"XCLIENT"}),
+        ),
+        tls=TlsSettings(mode=TlsMode.HIDE),
+        limits=LimitSettings(violations=3, empty_commands=0, command_line=512),
+    )
+    strict = policy_for(Profile.STRICT, observing=True)
+    rows = {rule: ruling for rule, ruling in strict.before_auth.items() if rule.id != "SG105"}
+    policy = config.session_policy()
+    assert {rule: ruling for rule, ruling in policy.before_auth.items() if rule.id != "SG105"} == rows
+    assert policy.before_auth == policy.after_auth
+    assert policy.ruling(CATALOGUE["SG105"], authenticated=False).enforced is Verdict.OFF
+    assert policy == Policy(
+        before_auth=policy.before_auth,
+        after_auth=policy.after_auth,
+        observing=True,
+        tls_mode=TlsMode.HIDE,
+        limits=Limits(violations=3, empty_commands=0, command_line=512),
+        reply_rule_id=False,
+        forwarded_words=frozenset({b"XCLIENT"}),
+    )

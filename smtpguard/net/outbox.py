@@ -23,7 +23,7 @@ GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 class Outbox:
     """Octets for one stream."""
 
-    __slots__ = ("_draining", "_empty", "_rest", "_stream", "behind", "broken", "progress")
+    __slots__ = ("_empty", "_rest", "_stream", "behind", "broken", "progress")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -34,34 +34,28 @@ class Outbox:
         self.progress = 0
         """Grows while a peer that is behind still takes octets."""
         self._rest: list[bytes | memoryview] = []
-        self._draining = False
         self._empty: trio.Event | None = None
 
-    def put(self, pieces: tuple[bytes, ...]) -> None:
-        """Send at once what the peer takes, and keep the rest for `flush`."""
+    def put(self, pieces: tuple[bytes, ...]) -> bool:
+        """Send at once what the peer takes, and keep the rest; True if that is a rest to `drain` now."""
         if self.broken:
-            return
+            return False
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self.behind:
             self._rest.append(data)
-            return
+            return False
         try:
             sent = self._stream.send_now(data)
         except GONE:
             self.broken = True
-            return
+            return False
         if sent < len(data):
             self._rest.append(memoryview(data)[sent:])
             self.behind = True
+        return self.behind
 
-    async def flush(self) -> None:
-        """Return when everything put before is with the kernel, or the connection is lost."""
-        if self._draining:
-            if self._empty is None:
-                self._empty = trio.Event()
-            await self._empty.wait()
-            return
-        self._draining = True
+    async def drain(self) -> None:
+        """Send the rest, and what is put meanwhile, until nothing is left or the connection is lost."""
         try:
             while self._rest:
                 self._rest[0:1] = await self._send_some(self._rest[0])
@@ -69,11 +63,18 @@ class Outbox:
         except GONE:
             self.broken = True
         finally:
-            self._draining = self.behind = False
+            self.behind = False
             self._rest.clear()
             if self._empty is not None:
                 self._empty.set()
                 self._empty = None
+
+    async def wait_empty(self) -> None:
+        """Return when everything put before is with the kernel, or the connection is lost."""
+        if self.behind:
+            if self._empty is None:
+                self._empty = trio.Event()
+            await self._empty.wait()
 
     async def _send_some(self, data: bytes | memoryview) -> list[bytes | memoryview]:
         """Send what goes, or wait until one slice went; return what is left, in a list."""

@@ -71,8 +71,8 @@ class Relay:
     """The life of one session on the network."""
 
     __slots__ = (
-        "_client", "_client_gone", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_reads_client", "_room",
-        "_session", "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
+        "_client", "_client_gone", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_nursery",
+        "_reads_client", "_room", "_session", "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
     )  # fmt: skip
 
     def __init__(self, client: Stream, session: Session, link: Link, deadlines: Deadlines, hooks: Hooks) -> None:
@@ -93,6 +93,7 @@ class Relay:
         self._room: trio.Event | None = None
         self._started = self._since = trio.current_time()
         self._mark = -1
+        self._nursery: trio.Nursery | None = None
         self._linger_until = 0.0
         self._void = 0
 
@@ -100,6 +101,7 @@ class Relay:
 
     async def serve(self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery) -> None:
         """Dial, then read UPSTREAM until the session is over; CLIENT's reader is started into `nursery`."""
+        self._nursery = nursery
         try:
             upstream = await dial()
         except Unreachable as error:
@@ -126,16 +128,17 @@ class Relay:
         except Exception:
             self.fail()
         if self._session.over:
-            await self._flush()
+            await self._down.wait_empty()
             self._say_goodbye()
             if read == self._read_client:
                 await self._read_into_the_void()
 
     async def _read_upstream(self) -> None:
-        session, upstream = self._session, self._upstream
+        session, upstream, down = self._session, self._upstream, self._down
         while session.ending is None and upstream is not None:
-            if self._is_behind():
-                await self._flush()
+            # Not for `up`: what replies release of held input is bounded, and UPSTREAM may not read before we do.
+            if down.behind:
+                await down.wait_empty()
             try:
                 data = await upstream.receive_some(_REPLIES)
             except trio.BrokenResourceError:
@@ -149,8 +152,9 @@ class Relay:
     async def _read_client(self) -> None:
         session, client, down = self._session, self._client, self._down
         while session.ending is None:
-            if self._is_behind():
-                await self._flush()
+            if down.behind or (self._up is not None and self._up.behind):
+                await self._wait_empty()
+                continue
             window = session.window
             if not window:
                 self._room = trio.Event()
@@ -181,16 +185,16 @@ class Relay:
     # --- what the Session gives out --------------------------------------------------------------------------------
 
     def _put(self, output: Output) -> None:
-        """Hand everything on, without waiting; `_flush` waits for what the peers do not take at once.
+        """Hand everything on, without waiting; what a peer does not take at once is drained by a task of its own.
 
         A write to UPSTREAM that fails is no loss yet: its last reply may lie unread in our receive buffer, and its
         reader comes to the end by itself.
         """
         up, down, events = output
-        if down:
-            self._down.put(down)
-        if up and self._up is not None:
-            self._up.put(up)
+        if down and self._down.put(down):
+            self._start_draining(self._down)
+        if up and self._up is not None and self._up.put(up):
+            self._start_draining(self._up)
         for event in events:
             self._hooks.observe(self.link, time.time(), event)
         if self._down.broken:
@@ -201,17 +205,22 @@ class Relay:
             self._room.set()
             self._room = None
 
-    def _is_behind(self) -> bool:
-        return self._down.behind or (self._up is not None and self._up.behind)
+    def _start_draining(self, outbox: Outbox) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._drain, outbox)
 
-    async def _flush(self) -> None:
-        """Wait until both peers took everything, or are lost."""
-        if self._down.behind:
-            await self._down.flush()
-            if self._down.broken:
+    async def _drain(self, outbox: Outbox) -> None:
+        await outbox.drain()
+        if self._down.broken:
+            try:
                 self._lose_client(untold=True)
-        if self._up is not None and self._up.behind:
-            await self._up.flush()
+            except Exception:
+                self.fail()
+
+    async def _wait_empty(self) -> None:
+        await self._down.wait_empty()
+        if self._up is not None:
+            await self._up.wait_empty()
 
     def _lose_client(self, *, untold: bool) -> None:
         if self._client_gone or self.closed:
@@ -296,7 +305,7 @@ class Relay:
         if mark != self._mark:
             self._mark, self._since = mark, now
         idle = now - self._since
-        if self._is_behind():
+        if down.behind or (up is not None and up.behind):
             # Blocked on one side, the other side's clock stands.
             if idle >= self._deadlines.write:
                 self._give_up_writing()
@@ -306,7 +315,6 @@ class Relay:
             self._end_now(session.outlived(doubly=now - self._started >= 2 * self._deadlines.session))
 
     def _give_up_writing(self) -> None:
-        # CLIENT first: both readers drain `down` before `up`, so a stalled CLIENT lets `up` wait.
         if self._down.behind:
             self._lose_client(untold=True)
         else:

@@ -90,6 +90,7 @@ def _greeting(config: Config, sessions: int, descriptors: int) -> str:
 async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIterator[int]) -> bool:
     """Do something to its end, or until a signal; tell which."""
     done = False
+    refusal: StartupError | None = None
 
     async def stop() -> None:
         await anext(signals)
@@ -97,9 +98,15 @@ async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIte
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stop)
-        await work()
-        done = True
+        try:
+            await work()
+            done = True
+        except StartupError as error:
+            # Raised behind the nursery, which would wrap it in a group.
+            refusal = error
         nursery.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
     return done
 
 

@@ -1,7 +1,7 @@
 """Ends of content that are none: before the guard no octet of them reaches Postfix, which would take some as an end.
 
-Every line end of one or two octets of CR, LF and NUL stands before and behind a lone dot, whole, cut at every octet, and octet
-by octet; behind it stands a second envelope. Postfix trusts loopback here, as it does where a guard is put before it.
+Every line end of one or two octets of CR, LF and NUL stands before and behind a lone dot; the best known of them are also cut
+at every octet, and sent octet by octet. Behind it stands a second envelope. Postfix trusts loopback here, as it does where a guard is put before it.
 """
 
 import itertools
@@ -23,7 +23,9 @@ from tests.against.tap import Tap
 
 LINE_ENDS = [b"".join(octets) for size in (1, 2) for octets in itertools.product((b"\r", b"\n", b"\0"), repeat=size)]
 MORE_ENDS = [b"\r\r\n", b"\r\n\0", b"\0\r\n", b"\r\0\n", b"\n\r\n", b"\r\n\r"]
-VARIANTS = [(before, after) for before in LINE_ENDS + MORE_ENDS for after in LINE_ENDS + MORE_ENDS]
+VARIANTS = list(itertools.product(LINE_ENDS + MORE_ENDS, repeat=2))
+# These are cut, too; the cuts of all the others are the engine's own tests.
+CUT_ENDS = [b"\n", b"\r", b"\r\n", b"\0\n", b"\n\0", b"\r\r\n"]
 
 # design.md, rule 10, word for word.
 HIDDEN_END = re.compile(rb"[\r\n]\0*\.[\0\r]*[\r\n]")
@@ -116,15 +118,14 @@ def say_all(
         return [job.result() for job in jobs]
 
 
-def cuts_of(before: bytes, after: bytes, manner: str) -> list[int | None]:
-    """Return the ways of cutting one variant."""
-    match manner:
-        case "whole":
-            return [None]
-        case "octet by octet":
-            return [0]
-        case _:
-            return list(range(1, len(before) + 1 + len(after) + 1))
+def in_manner(manner: str, variants: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes, int | None]]:
+    """Return variants with the ways of cutting each."""
+    if manner == "whole":
+        return [(before, after, None) for before, after in variants]
+    short = [(before, after) for before, after in variants if before in CUT_ENDS and after in CUT_ENDS]
+    if manner == "octet by octet":
+        return [(before, after, 0) for before, after in short]
+    return [(b, a, cut) for b, a in short for cut in range(1, len(b) + 1 + len(a) + 1)]
 
 
 def nothing_smuggled(postfix: Postfix, guard: Guard, sink: Sink, box: bytes) -> None:
@@ -145,7 +146,7 @@ def test_a_hidden_end_of_content_never_passes(
     manner: str, postfix: Postfix, guard: Guard, tap: Tap, sink: Sink, numbers: Iterator[int]
 ) -> None:
     """CLIENT hears 550 5.5.2 and is closed; UPSTREAM got nothing from the dot on; there is no second envelope."""
-    variants = [(b, a, cut) for b, a in HIDDEN for cut in cuts_of(b, a, manner)]
+    variants = in_manner(manner, HIDDEN)
     accepted = postfix.accepted("ann@client.example")
     heard = say_all(variants, numbers, guard, tap)
 
@@ -157,7 +158,7 @@ def test_a_hidden_end_of_content_never_passes(
         or not (HEAD + one.before).startswith(one.upstream.partition(b"\r\nDATA\r\n")[2])
     ]
     assert wrong == []
-    assert len(heard) >= len(HIDDEN)
+    assert len(heard) >= (len(HIDDEN) if manner == "whole" else 30)
     nothing_smuggled(postfix, guard, sink, b"behind-" + manner.replace(" ", "-").encode() + b"@up.example")
     # The message behind them, and not one of theirs.
     assert postfix.accepted("ann@client.example") == accepted + 1
@@ -168,9 +169,10 @@ def test_a_dot_that_ends_nothing_passes_unchanged(
     manner: str, guard: Guard, tap: Tap, numbers: Iterator[int], postfix: Postfix
 ) -> None:
     """Where no reader sees a line of one dot the message goes through, octet for octet, as one message."""
-    variants = [(b, a, cut) for b, a in HARMLESS for cut in cuts_of(b, a, manner)]
+    variants = in_manner(manner, HARMLESS)
     heard = say_all(variants, numbers, guard, tap)
 
+    assert heard
     for one in heard:
         assert one.reply[:3] == b"250", one
         content = one.upstream.partition(b"\r\nDATA\r\n")[2]
@@ -180,7 +182,7 @@ def test_a_dot_that_ends_nothing_passes_unchanged(
 
 def test_the_variants_are_many() -> None:
     """Both tables hold something, and the known ends of other servers are among the hidden ones."""
-    known = {(b"\n", b"\n"), (b"\n", b"\r\n"), (b"\r\n", b"\n"), (b"\r\n", b"\r\r\n"), (b"\r", b"\r"), (b"\r\n", b"\0\r\n"[:2])}
+    known = {(b"\n", b"\n"), (b"\n", b"\r\n"), (b"\r\n", b"\n"), (b"\r\n", b"\r\r\n"), (b"\r", b"\r"), (b"\n", b"\0\n")}
     assert known <= set(HIDDEN)
     assert len(HIDDEN) > 150
     assert len(HARMLESS) > 50

@@ -15,12 +15,14 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import trio
 
+from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.outbox import GONE, Outbox
-from smtpguard.net.stream import Stream
+from smtpguard.net.stream import Stream, TcpStream
 from smtpguard.net.upstream import Unreachable
 from smtpguard.smtp import INTERNAL_ERROR, Answer, Close, Event, Link, Output, Session, Side, Waiting
 
@@ -71,7 +73,7 @@ class Relay:
     """The life of one session on the network."""
 
     __slots__ = (
-        "_client", "_client_gone", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_nursery",
+        "_client", "_client_gone", "_deadlines", "_dispatcher", "_down", "_hooks", "_linger_until", "_mark", "_nursery",
         "_reads_client", "_room", "_session", "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
     )  # fmt: skip
 
@@ -94,29 +96,81 @@ class Relay:
         self._started = self._since = trio.current_time()
         self._mark = -1
         self._nursery: trio.Nursery | None = None
+        # Set while the dispatcher reads both sides.
+        self._dispatcher: Dispatcher | None = None
         self._linger_until = 0.0
         self._void = 0
 
-    # --- the two tasks ---------------------------------------------------------------------------------------------
+    # --- from the dial on ------------------------------------------------------------------------------------------
 
-    async def serve(self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery) -> None:
-        """Dial, then read UPSTREAM until the session is over; CLIENT's reader is started into `nursery`."""
+    async def serve(
+        self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery, dispatcher: Dispatcher | None = None
+    ) -> None:
+        """Dial, then read both sides until the session is over: by the dispatcher while nobody is behind, else by
+        tasks."""
         self._nursery = nursery
         try:
             upstream = await dial()
         except Unreachable as error:
             self._put(self._session.unreachable(error.reason))
-            await self._listen(self._read_client)
-            return
         except Exception:
             self.fail()
-            await self._listen(self._read_client)
-            return
-        self._upstream, self._up = upstream, Outbox(upstream)
+        else:
+            self._upstream, self._up = upstream, Outbox(upstream)
         if self._session.over:
             self._leave()
-        nursery.start_soon(self._listen, self._read_client)
-        await self._listen(self._read_upstream)
+        elif dispatcher is not None:
+            self._watch(dispatcher)
+            return
+        self._read_by_tasks()
+
+    # --- by the dispatcher -----------------------------------------------------------------------------------------
+
+    def _watch(self, dispatcher: Dispatcher) -> None:
+        client, upstream = self._client, self._upstream
+        assert isinstance(client, TcpStream), "only sockets can be watched"
+        assert isinstance(upstream, TcpStream), "only sockets can be watched"
+        self._dispatcher = dispatcher
+        dispatcher.watch(client.descriptor, partial(self._on_ready, Side.CLIENT, client))
+        dispatcher.watch(upstream.descriptor, partial(self._on_ready, Side.UPSTREAM, upstream))
+
+    def _on_ready(self, side: Side, stream: TcpStream) -> None:
+        """Read one side once, and see whether the session can go on this way."""
+        try:
+            self._read_now(side, stream)
+            if self._session.ending is not None and not self._down.behind:
+                self._say_goodbye()
+            elif self._down.behind or (self._up is not None and self._up.behind) or not self._session.window:
+                self._read_by_tasks()
+        except Exception:
+            self.fail()
+
+    def _read_now(self, side: Side, stream: TcpStream) -> None:
+        try:
+            data = stream.receive_now(self._session.window if side is Side.CLIENT else _REPLIES)
+        except GONE:
+            self._lose(side)
+            return
+        if data:
+            self._take(side, data)
+        elif data is not None:
+            self._forget(stream)
+            self._take_end(side)
+
+    def _forget(self, stream: Stream) -> None:
+        if self._dispatcher is not None and isinstance(stream, TcpStream):
+            self._dispatcher.forget(stream.descriptor)
+
+    # --- by two tasks ----------------------------------------------------------------------------------------------
+
+    def _read_by_tasks(self) -> None:
+        self._forget(self._client)
+        if self._upstream is not None:
+            self._forget(self._upstream)
+        self._dispatcher = None
+        if self._nursery is not None and not self.closed:
+            self._nursery.start_soon(self._listen, self._read_client)
+            self._nursery.start_soon(self._listen, self._read_upstream)
 
     async def _listen(self, read: Callable[[], Awaitable[None]]) -> None:
         """Read one side to the end of the session, and say goodbye if nobody has."""
@@ -142,17 +196,17 @@ class Relay:
             try:
                 data = await upstream.receive_some(_REPLIES)
             except trio.BrokenResourceError:
-                self._put(session.lost(Side.UPSTREAM))
+                self._lose(Side.UPSTREAM)
                 return
             if not data:
-                self._put(session.receive_eof(Side.UPSTREAM))
+                self._take_end(Side.UPSTREAM)
                 return
-            self._put(session.receive(Side.UPSTREAM, data))
+            self._take(Side.UPSTREAM, data)
 
     async def _read_client(self) -> None:
-        session, client, down = self._session, self._client, self._down
-        while session.ending is None:
-            if down.behind or (self._up is not None and self._up.behind):
+        session, client = self._session, self._client
+        while session.ending is None and self._reads_client:
+            if self._down.behind or (self._up is not None and self._up.behind):
                 await self._wait_empty()
                 continue
             window = session.window
@@ -163,13 +217,12 @@ class Relay:
             try:
                 data = await client.receive_some(window)
             except trio.BrokenResourceError:
-                self._lose_client(untold=down.behind)
+                self._lose(Side.CLIENT)
                 return
             if not data:
-                self._reads_client = False
-                self._put(session.receive_eof(Side.CLIENT))
+                self._take_end(Side.CLIENT)
                 return
-            self._put(session.receive(Side.CLIENT, data, unread=down.behind))
+            self._take(Side.CLIENT, data)
 
     async def _read_into_the_void(self) -> None:
         while not self.closed:
@@ -177,10 +230,33 @@ class Relay:
                 data = await self._client.receive_some(_VOID)
             except GONE:
                 data = b""
-            self._void += len(data)
-            ending = self._session.ending
-            if not data or ending is None or self._void > LINGER[ending.linger][1]:
-                self.close()
+            self._drop(data)
+
+    # --- what came -------------------------------------------------------------------------------------------------
+
+    def _take(self, side: Side, data: bytes) -> None:
+        if self._session.ending is None:
+            self._put(self._session.receive(side, data, unread=self._down.behind))
+        elif side is Side.CLIENT:
+            self._drop(data)
+
+    def _take_end(self, side: Side) -> None:
+        if side is Side.CLIENT:
+            self._reads_client = False
+        self._put(self._session.receive_eof(side))
+
+    def _lose(self, side: Side) -> None:
+        if side is Side.CLIENT:
+            self._lose_client(untold=self._down.behind)
+        else:
+            self._put(self._session.lost(side))
+
+    def _drop(self, data: bytes) -> None:
+        """Read CLIENT into the void, so far as `LINGER` allows."""
+        self._void += len(data)
+        ending = self._session.ending
+        if not data or ending is None or self._void > LINGER[ending.linger][1]:
+            self.close()
 
     # --- what the Session gives out --------------------------------------------------------------------------------
 
@@ -228,6 +304,7 @@ class Relay:
         self._client_gone = True
         self._reads_client = False
         self._down.broken = True
+        self._forget(self._client)
         self._client.close()
         self._put(self._session.lost(Side.CLIENT, untold=untold))
 
@@ -238,6 +315,7 @@ class Relay:
         if self._upstream is not None:
             leaving, self._upstream, self._up = self._upstream, None, None
             ending = self._session.ending
+            self._forget(leaving)
             if ending is not None and ending.cut:
                 leaving.cut()
             else:
@@ -261,6 +339,7 @@ class Relay:
             return
         self.closed = True
         self._leave()
+        self._forget(self._client)
         self._client.close()
         try:
             self._hooks.observe(self.link, time.time(), self._session.ended())
@@ -318,7 +397,7 @@ class Relay:
         if self._down.behind:
             self._lose_client(untold=True)
         else:
-            self._put(self._session.lost(Side.UPSTREAM))
+            self._lose(Side.UPSTREAM)
         self._conclude()
 
     def _end_now(self, output: Output) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 import trio
 
+from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.gate import Gate, folded
 from smtpguard.net.relay import LINGER, Deadlines, Hooks, Observer, Relay
 from smtpguard.net.stream import TcpStream
@@ -67,6 +68,7 @@ class Server:
         self._observe = observe
         self._warnings = warnings
         self._hooks = Hooks(observe=observe, closed=self._forget, bug=bug)
+        self._dispatcher = Dispatcher()
         self._relays: set[Relay] = set()
         self._turned_away = 0
         self._ids = session_ids()
@@ -107,7 +109,7 @@ class Server:
         relay = Relay(stream, session, link, self._deadlines, self._hooks)
         self._relays.add(relay)
         self._observe(link, link.started, SessionStarted())
-        nursery.start_soon(relay.serve, self._upstream.dial, nursery)
+        nursery.start_soon(relay.serve, self._upstream.dial, nursery, self._dispatcher)
 
     def _link(self, accepted: socket.socket, peer: tuple[str, int], name: str) -> Link:
         local = accepted.getsockname()
@@ -151,6 +153,10 @@ class Server:
             stream.close()
 
     # --- time ------------------------------------------------------------------------------------------------------
+
+    async def dispatch(self) -> None:
+        """Read what clients and UPSTREAM send, for ever."""
+        await self._dispatcher.run()
 
     async def sweep(self) -> None:
         """Look at every session once a second, for ever."""

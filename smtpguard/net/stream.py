@@ -67,13 +67,26 @@ class TcpStream:
             if self._closed:
                 raise trio.ClosedResourceError
             await trio.lowlevel.wait_readable(self._descriptor)
-            try:
-                return self._recv(max_bytes)
-            except BlockingIOError:
-                # Woken for nothing: the kernel found a bad checksum, say.
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError(str(error)) from error
+            data = self.receive_now(max_bytes)
+            # None: woken for nothing; the kernel found a bad checksum, say.
+            if data is not None:
+                return data
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's number, for a dispatcher."""
+        return self._descriptor
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """Return octets that are there, b"" at the end, None if there are none yet. Raises as `receive_some`."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        try:
+            return self._recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
 
     async def send_all(self, data: Buffer) -> None:
         """See `Stream`."""

@@ -163,6 +163,7 @@ class Guard:
         async with trio.open_nursery() as keepers:
             keepers.start_soon(self._recorder.run)
             keepers.start_soon(self._upstream.keep_resolved)
+            keepers.start_soon(self._server.dispatch)
             keepers.start_soon(self._server.sweep)
             async with trio.open_nursery() as sessions:
                 async with trio.open_nursery() as doors:

@@ -54,13 +54,14 @@ class Guard:
 
     def greeting(self) -> bytes:
         """Return how a new session begins, empty if it does not; the session is a probe, QUIT and nothing else."""
+        greeting = b""
         try:
             with RawClient(self.port) as client:
                 greeting = client.reply()
                 client.say(b"QUIT")
-                return greeting
         except (OSError, Closed):
-            return b""
+            pass  # a 421 closes; a port where nobody listens has no greeting
+        return greeting
 
     def said(self) -> str:
         """Return what it wrote to its standard streams and its log so far."""

@@ -25,7 +25,7 @@ LINE_ENDS = [b"".join(octets) for size in (1, 2) for octets in itertools.product
 MORE_ENDS = [b"\r\r\n", b"\r\n\0", b"\0\r\n", b"\r\0\n", b"\n\r\n", b"\r\n\r"]
 VARIANTS = list(itertools.product(LINE_ENDS + MORE_ENDS, repeat=2))
 # These are cut, too; the cuts of all the others are the engine's own tests.
-CUT_ENDS = [b"\n", b"\r", b"\r\n", b"\0\n", b"\n\0", b"\r\r\n"]
+CUT_ENDS = [b"\0", b"\n", b"\r", b"\r\n", b"\0\n", b"\n\0", b"\r\r\n"]
 
 # design.md, rule 10, word for word.
 HIDDEN_END = re.compile(rb"[\r\n]\0*\.[\0\r]*[\r\n]")

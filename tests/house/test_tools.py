@@ -56,10 +56,3 @@ def test_protocol_room_is_covered(tmp_path: Path) -> None:
     pytest_options = ("-q", "-p", "no:cacheprovider", "--hypothesis-profile=coverage")
     run(*PYTHON, "coverage", "run", "-m", "pytest", *pytest_options, "tests/smtp", **data)
     run(*PYTHON, "coverage", "report", **data)
-
-
-def test_ci_runs_the_command_of_the_readme() -> None:
-    """Continuous integration runs what README tells a person to run, letter for letter."""
-    lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    (command,) = (line.strip() for line in lines if "-m pytest" in line)
-    assert command in (ROOT / "README.md").read_text()

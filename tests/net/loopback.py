@@ -2,14 +2,14 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import trio
 
-DEADLINE = 5
-"""Seconds of real time for whatever a peer waits for: only a failing test waits so long."""
+DEADLINE = 30
+"""Seconds for whatever a peer waits for: only a failing test waits so long."""
 
 
 def descriptors() -> int:
@@ -57,6 +57,17 @@ class Client:
                 self._read += data
         line, _, self._read = self._read.partition(b"\r\n")
         return line
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Give out lines, without a deadline, until the orderly end."""
+        while True:
+            while b"\r\n" not in self._read:
+                data = await self.stream.receive_some()
+                if not data:
+                    return
+                self._read += data
+            line, _, self._read = self._read.partition(b"\r\n")
+            yield line
 
     async def say(self, *lines: bytes) -> None:
         """Send lines."""

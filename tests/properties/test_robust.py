@@ -126,14 +126,12 @@ def test_a_flood_is_held_at_64_kib(line: bytes, before: bytes, size: int, policy
         session.receive(Side.CLIENT, b"MAIL FROM:<a@client.example>\r\n")
     empty = retained(session)
     flood = line * (size // len(line) + 1)
-    for _ in range(400):
+    for _ in range(4 * HELD // size + 2):
         if session.over or not session.window:
             break
         session.receive(Side.CLIENT, flood[: min(size, session.window)])
         assert session.window >= 0
         assert retained(session) <= empty + HELD + SLACK
-    else:
-        assert session.over, "the flood never ended"
     assert retained(session) <= empty + HELD + SLACK
 
 

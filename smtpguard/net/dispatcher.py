@@ -1,0 +1,65 @@
+"""One task that waits for all sockets of a worker, and calls whoever reads the one that is ready.
+
+A command that passes costs a task of its own more for trio's wait and the switch than for everything that is done
+with it: with two tasks a session costs 2.2 times HAProxy before it inspects anything, with one dispatcher 1.6 times
+(measured, bare relays), and an idle session 1 KiB instead of 7. So a session's sockets are registered here once,
+level-triggered, and its handlers run as plain calls. Nothing of flow control is done here: the moment a peer is
+behind, or CLIENT's held input is full, the relay takes its sockets away and goes on with two tasks and the streams'
+own waits.
+
+Two things keep one session's octets out of another's. A handler is looked up when its event is handled, so a socket
+that was closed earlier in the batch has none. And no socket is registered while a batch is handled, so a descriptor
+number that was freed in it cannot mean another session before the next one.
+"""
+
+import select
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+BATCH: Final = 128
+"""Sockets handled before the other tasks get their turn: some 10 ms."""
+
+
+class Dispatcher:
+    """The ready sockets of one worker."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handling = False
+
+    def __len__(self) -> int:
+        return len(self._handlers)
+
+    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        """Call `handler` whenever the socket is readable, until `forget`; it must not raise, and must read or
+        forget."""
+        assert not self._handling, "a descriptor registered in a batch could be one that the batch has freed"
+        self._handlers[descriptor] = handler
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def forget(self, descriptor: int) -> None:
+        """Call no more; to be said before the socket is closed. May be said again."""
+        if self._handlers.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    async def run(self) -> None:
+        """Wait and call, for ever."""
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                self._handle(self._epoll.poll(0, BATCH))
+        finally:
+            self._epoll.close()
+
+    def _handle(self, ready: list[tuple[int, int]]) -> None:
+        self._handling = True
+        try:
+            for descriptor, _ in ready:
+                handler = self._handlers.get(descriptor)
+                if handler is not None:
+                    handler()
+        finally:
+            self._handling = False

@@ -7,9 +7,11 @@ level-triggered, and its handlers run as plain calls. Nothing of flow control is
 behind, or CLIENT's held input is full, the relay takes its sockets away and goes on with two tasks and the streams'
 own waits.
 
-Two things keep one session's octets out of another's. A handler is looked up when its event is handled, so a socket
-that was closed earlier in the batch has none. And no socket is registered while a batch is handled, so a descriptor
-number that was freed in it cannot mean another session before the next one.
+Three things keep one session's octets out of another's. A registration belongs to the stream that owns the socket
+and ends when that is closed, once, so nobody can forget a number that means another socket by now. A handler is
+looked up when its event is handled, so a socket that was closed earlier in the batch has none. And no socket is
+registered while a batch is handled, so a descriptor number that was freed in it cannot mean another session before
+the next one.
 """
 
 import select
@@ -41,8 +43,9 @@ class Dispatcher:
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
-        """Call no more; to be said before the socket is closed. May be said again."""
-        if self._handlers.pop(descriptor, None) is not None:
+        """Call no more; to be said once, before the socket is closed."""
+        del self._handlers[descriptor]
+        if not self._epoll.closed:
             self._epoll.unregister(descriptor)
 
     async def run(self) -> None:

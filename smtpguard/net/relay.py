@@ -73,7 +73,7 @@ class Relay:
     """The life of one session on the network."""
 
     __slots__ = (
-        "_client", "_client_gone", "_deadlines", "_dispatcher", "_down", "_hooks", "_linger_until", "_mark", "_nursery",
+        "_client", "_client_gone", "_deadlines", "_down", "_hooks", "_linger_until", "_mark", "_nursery",
         "_reads_client", "_room", "_session", "_since", "_started", "_up", "_upstream", "_void", "closed", "link",
     )  # fmt: skip
 
@@ -96,8 +96,6 @@ class Relay:
         self._started = self._since = trio.current_time()
         self._mark = -1
         self._nursery: trio.Nursery | None = None
-        # Set while the dispatcher reads both sides.
-        self._dispatcher: Dispatcher | None = None
         self._linger_until = 0.0
         self._void = 0
 
@@ -130,9 +128,8 @@ class Relay:
         client, upstream = self._client, self._upstream
         assert isinstance(client, TcpStream), "only sockets can be watched"
         assert isinstance(upstream, TcpStream), "only sockets can be watched"
-        self._dispatcher = dispatcher
-        dispatcher.watch(client.descriptor, partial(self._on_ready, Side.CLIENT, client))
-        dispatcher.watch(upstream.descriptor, partial(self._on_ready, Side.UPSTREAM, upstream))
+        client.watch(dispatcher, partial(self._on_ready, Side.CLIENT, client))
+        upstream.watch(dispatcher, partial(self._on_ready, Side.UPSTREAM, upstream))
 
     def _on_ready(self, side: Side, stream: TcpStream) -> None:
         """Read one side once, and see whether the session can go on this way."""
@@ -154,20 +151,15 @@ class Relay:
         if data:
             self._take(side, data)
         elif data is not None:
-            self._forget(stream)
+            stream.unwatch()
             self._take_end(side)
-
-    def _forget(self, stream: Stream) -> None:
-        if self._dispatcher is not None and isinstance(stream, TcpStream):
-            self._dispatcher.forget(stream.descriptor)
 
     # --- by two tasks ----------------------------------------------------------------------------------------------
 
     def _read_by_tasks(self) -> None:
-        self._forget(self._client)
-        if self._upstream is not None:
-            self._forget(self._upstream)
-        self._dispatcher = None
+        for stream in (self._client, self._upstream):
+            if isinstance(stream, TcpStream):
+                stream.unwatch()
         if self._nursery is not None and not self.closed:
             self._nursery.start_soon(self._listen, self._read_client)
             self._nursery.start_soon(self._listen, self._read_upstream)
@@ -304,7 +296,6 @@ class Relay:
         self._client_gone = True
         self._reads_client = False
         self._down.broken = True
-        self._forget(self._client)
         self._client.close()
         self._put(self._session.lost(Side.CLIENT, untold=untold))
 
@@ -315,7 +306,6 @@ class Relay:
         if self._upstream is not None:
             leaving, self._upstream, self._up = self._upstream, None, None
             ending = self._session.ending
-            self._forget(leaving)
             if ending is not None and ending.cut:
                 leaving.cut()
             else:
@@ -339,7 +329,6 @@ class Relay:
             return
         self.closed = True
         self._leave()
-        self._forget(self._client)
         self._client.close()
         try:
             self._hooks.observe(self.link, time.time(), self._session.ended())

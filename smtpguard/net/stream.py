@@ -11,9 +11,12 @@ the caller as `trio.BrokenResourceError`.
 import contextlib
 import socket
 import struct
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import trio
+
+from smtpguard.net.dispatcher import Dispatcher
 
 Buffer = bytes | memoryview
 
@@ -51,7 +54,7 @@ class Stream(Protocol):
 class TcpStream:
     """A `Stream` over a connected, non-blocking TCP socket, which it owns."""
 
-    __slots__ = ("_closed", "_descriptor", "_recv", "_send", "_socket")
+    __slots__ = ("_closed", "_descriptor", "_recv", "_send", "_socket", "_watcher")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -60,6 +63,7 @@ class TcpStream:
         self._recv = connected.recv
         self._send = connected.send
         self._closed = False
+        self._watcher: Dispatcher | None = None
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """See `Stream`."""
@@ -72,10 +76,16 @@ class TcpStream:
             if data is not None:
                 return data
 
-    @property
-    def descriptor(self) -> int:
-        """The socket's number, for a dispatcher."""
-        return self._descriptor
+    def watch(self, dispatcher: Dispatcher, handler: Callable[[], None]) -> None:
+        """Have `handler` called whenever `receive_now` would give octets or the end, until `unwatch` or the close."""
+        self._watcher = dispatcher
+        dispatcher.watch(self._descriptor, handler)
+
+    def unwatch(self) -> None:
+        """Have nobody called any more. May be said again, and behind the close."""
+        if self._watcher is not None:
+            watcher, self._watcher = self._watcher, None
+            watcher.forget(self._descriptor)
 
     def receive_now(self, max_bytes: int) -> bytes | None:
         """Return octets that are there, b"" at the end, None if there are none yet. Raises as `receive_some`."""
@@ -116,6 +126,7 @@ class TcpStream:
         """See `Stream`."""
         if not self._closed:
             self._closed = True
+            self.unwatch()
             trio.lowlevel.notify_closing(self._descriptor)
             self._socket.close()
 

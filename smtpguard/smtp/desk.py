@@ -115,7 +115,6 @@ class Desk:
         self._flight.answered(command, refused=refused)
         self._inbox.mark_ahead()
         self._predecessor = command.verb
-        self._told = False
         self._turn += 1
 
     def _distrust_what_follows_data(self) -> None:
@@ -207,5 +206,7 @@ class Desk:
         in_exchange = self._in_flight().verb in (Verb.AUTH, Verb.SASL)
         self.ending = Ending(close, cut or in_message or in_exchange, linger)
         self._waited = self.waiting
+        if self._client_lost and self._in_flight().last:
+            self._note_untold("no verdict")
         self._phase = Phase.OVER
         self._inbox.clear()

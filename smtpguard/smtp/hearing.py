@@ -106,6 +106,7 @@ class Hearing(Desk):
     def _end_untold(self) -> None:
         if self._told:
             self._note_untold("accepted")
+            self._told = False
         self._end(Close.CLIENT_GONE)
 
     def _after_data(self, reply: Reply) -> None:
@@ -145,13 +146,15 @@ class Hearing(Desk):
 
     def _may_be_said_unasked(self, octets: bytes) -> bool:
         """Tell whether a partial reply may still become a lawful one."""
+        if self._phase in _CONTENT_UNDER_WAY:
+            # Begun before UPSTREAM has all of it, only a refusal can be meant.
+            return self._kept is None and octets[:1] in (b"4", b"5")
         if self._flight.owed:
             return True
-        if self._phase is Phase.CONTENT:
-            return octets[:1] in (b"4", b"5")
         return self._phase in _MAY_HEAR_421 and b"421".startswith(octets[:3])
 
 
+_CONTENT_UNDER_WAY: Final = frozenset({Phase.CONTENT, Phase.CHUNK})
 _GATED: Final = frozenset({Verb.GREETING, Verb.DATA})
 """The replies that CLIENT's octets must not come ahead of."""
 

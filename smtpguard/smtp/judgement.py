@@ -54,17 +54,33 @@ def judge(policy: Policy, facts: Facts, flight: Flight, command: Command, when: 
     broken = order.findings(facts, command.verb)
     if when.ahead or command.flaw is not None or command.bare_lf or command.verb in _SUSPECT:
         broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when), *broken]
+    stray = flight.stray(command)
+    if stray is not None and not broken:
+        broken.append(stray)
     late = when.after_refused_data and command.verb is Verb.UNKNOWN
     if not broken and not late:
         return ()
     charges = [
-        Charge(rule, policy.ruling(rule, authenticated=facts.authenticated), flight.is_consequence(rule))
+        Charge(
+            rule,
+            policy.ruling(rule, authenticated=facts.authenticated),
+            flight.is_consequence(rule) or _is_doubtful(rule, when),
+        )
         for rule in broken
     ]
     if late:
         # The next line after a refused DATA that is no command is the message after all. Safe: UPSTREAM would run it.
         charges.append(Charge(rules.SG204, ALWAYS_CLOSE))
     return weigh(charges)
+
+
+def _is_doubtful(rule: Rule, when: Circumstances) -> bool:
+    """Tell whether a line was sent before CLIENT can have heard the refused greeting or EHLO that puts it out of
+    order."""
+    return (when.ahead and rule is rules.SG115) or (when.early_hello and rule in _BEHIND_EARLY_HELLO)
+
+
+_BEHIND_EARLY_HELLO = frozenset({rules.SG101, rules.SG102, rules.SG103})
 
 
 def judge_sasl(policy: Policy, facts: Facts, command: Command, when: Circumstances) -> Judgement:

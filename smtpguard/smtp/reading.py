@@ -74,10 +74,11 @@ class Reading(Hearing):
         return behind_mail and self._facts.offers(b"PIPELINING") and self._flight.may_join(command)
 
     def _circumstances(self, command: Command, *, behind: bool) -> Circumstances:
-        if self._early_hello and command.verb not in (Verb.EHLO, Verb.MAIL, Verb.RCPT):
+        ahead = self._inbox.ahead or bool(self._flight.owed)
+        if self._early_hello and not (ahead and command.verb in _EARLY_GROUP):
             self._early_hello = False
         return Circumstances(
-            self._inbox.ahead or bool(self._flight.owed),
+            ahead,
             self._predecessor,
             self._early_hello,
             self._after_refused_data,
@@ -276,6 +277,10 @@ class Reading(Hearing):
         self._speak(rule)
         self._end(Close.LIMIT, linger="content" if command.size else "short")
         return True
+
+
+_EARLY_GROUP: Final = frozenset({Verb.EHLO, Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT})
+"""EHLO and the group behind it, which PIPECONNECT lets a client send ahead of the greeting."""
 
 
 def _is_unserved_data(one: Charge) -> bool:

@@ -115,7 +115,7 @@ class Session(Reading):
         if self._hand_on_kept():
             return
         if self._client_lost:
-            self._note_untold("no verdict")
+            # Nobody is left to be told; `_end` records what is not known.
             self._end(Close.UPSTREAM_GONE, linger="none")
         elif self._flight.owed or self._phase is Phase.CONTENT:
             self._give_up(rules.SG503, Close.UPSTREAM_GONE, "closed while it owed a reply")
@@ -176,6 +176,8 @@ class Session(Reading):
     def expire(self) -> Output:
         """The deadline of `waiting` fell."""
         if self.ending is None:
+            # Not behind, or the caller had given up writing: all that was said before is with CLIENT.
+            self._told = False
             waiting = self.waiting
             rule, close = _EXPIRED.get(waiting, (None, Close.DEADLINE))
             if waiting is Waiting.CONTENT and self._hand_on_kept():
@@ -183,8 +185,6 @@ class Session(Reading):
             elif rule is None:
                 self._end(close)
             else:
-                if waiting is Waiting.VERDICT and self._client_lost:
-                    self._note_untold("no verdict")
                 self._give_up(rule, close, f"deadline of {waiting.value}")
         return self._output()
 

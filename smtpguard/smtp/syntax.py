@@ -54,11 +54,11 @@ class Command(NamedTuple):
         kept: a mistyped AUTH, or a password sent as a line of its own, looks like that.
         """
         line = self.raw.rstrip(b"\r\n")
-        if self.verb in SHOWN:
+        if self.verb in SHOWN and (self.verb is not Verb.BDAT or self.word == b"BDAT"):
             return line
         if self.verb is Verb.SASL:
             return _REDACTED
-        if self.verb is Verb.UNKNOWN:
+        if self.verb in (Verb.UNKNOWN, Verb.BDAT):
             return b"[%d octets]" % len(line)
         return self.word if line.strip(b" \t").upper() == self.word else self.word + b" " + _REDACTED
 
@@ -170,8 +170,7 @@ def keywords(raw: bytes) -> frozenset[bytes]:
 
     The first line is the greeting of the domain and no keyword (RFC 5321 §4.1.1.1), whatever it says.
     """
-    lines = raw.split(b"\r\n")[1:-1]
-    return frozenset(word.upper() for line in lines if (word := line[4:].split(b" ", 1)[0]))
+    return frozenset(word for line in raw.split(b"\r\n")[1:-1] if (word := keyword_of(line)))
 
 
 def without_starttls(raw: bytes) -> bytes:
@@ -189,4 +188,4 @@ def without_starttls(raw: bytes) -> bytes:
 
 def keyword_of(line: bytes) -> bytes:
     """Return the keyword of one line of an EHLO reply, in upper case."""
-    return line[4:].split(b" ", 1)[0].upper()
+    return _first_word(line[4:])

@@ -39,6 +39,7 @@ class Audit:
 
     def wait_for_end(self, client_port: int, seconds: float = 20.0) -> Event:
         """Return the `session-end` of a client, when it has been written; its findings stand before it."""
+
         def ended() -> list[Event]:
             return [event for event in self.ends() if event["source"]["port"] == client_port]
 

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.against.sessions import (
-    ANN, DATA, EHLO, HELO, LATE, MAIL, NOBODY, NOOP, PART, RCPT, REFUSED, RSET, TX, bdat,
+    ANN,
+    DATA,
+    EHLO,
+    HELO,
+    LATE,
+    MAIL,
+    NOBODY,
+    NOOP,
+    PART,
+    RCPT,
+    REFUSED,
+    RSET,
+    TX,
+    bdat,
 )  # fmt: skip
 
 STARTTLS, AUTH, ETRN = b"STARTTLS\r\n", b"AUTH PLAIN " + ANN, b"ETRN up.example\r\n"

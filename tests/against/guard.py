@@ -33,7 +33,7 @@ class Guard:
                     *flags, *(word for pair in pairs for word in ("--set", pair)),
                 ],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=folder,
-                env=os.environ | {"PYTHONPATH": os.environ.get("STANDIN", str(ROOT))},
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
             )  # fmt: skip
 
     def wait_ready(self) -> "Guard":

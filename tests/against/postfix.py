@@ -67,6 +67,8 @@ MAIN: dict[str, str] = {
     "smtpd_junk_command_limit": "1000",
     "smtpd_client_connection_count_limit": "0",
     "smtpd_timeout": "60",
+    # Else cleanup waits a second a message while more comes in than goes out.
+    "in_flow_delay": "0",
     "message_size_limit": "52428800",
     "mailbox_size_limit": "0",
     "queue_minfree": "0",
@@ -102,9 +104,13 @@ class Postfix:
         owner = pwd.getpwnam("postfix").pw_uid
         subprocess.run([self._postfix, "-c", str(self.folder), "check"], check=True, capture_output=True, timeout=60)
         self._sasl = SaslStandIn(self.folder / "queue/private/auth", owner)
-        daemons = subprocess.run(
-            [program("postconf"), "-c", str(self.folder), "-h", "daemon_directory"], check=True, capture_output=True
-        ).stdout.decode().strip()
+        daemons = (
+            subprocess.run(
+                [program("postconf"), "-c", str(self.folder), "-h", "daemon_directory"], check=True, capture_output=True
+            )
+            .stdout.decode()
+            .strip()
+        )
         self._master = subprocess.Popen(
             [f"{daemons}/master", "-c", str(self.folder), "-d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

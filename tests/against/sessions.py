@@ -45,7 +45,11 @@ def split(octets: bytes, size: int, replies: int = 1) -> Say:
 FIN, TLS = HalfClose(), StartTls()
 EHLO, HELO, QUIT = b"EHLO c.example\r\n", b"HELO c.example\r\n", b"QUIT\r\n"
 MAIL, RCPT, DATA = b"MAIL FROM:<ann@client.example>\r\n", b"RCPT TO:<bob@up.example>\r\n", b"DATA\r\n"
-RCPT2, NOBODY, FOREIGN = b"RCPT TO:<carl@up.example>\r\n", b"RCPT TO:<nobody@up.example>\r\n", b"RCPT TO:<x@y.example>\r\n"
+RCPT2, NOBODY, FOREIGN = (
+    b"RCPT TO:<carl@up.example>\r\n",
+    b"RCPT TO:<nobody@up.example>\r\n",
+    b"RCPT TO:<x@y.example>\r\n",
+)
 REFUSED, LATE = b"MAIL FROM:<refused@client.example>\r\n", b"RCPT TO:<latefail@up.example>\r\n"
 TEXT = b"Subject: lawful\r\n\r\ntext\r\n.\r\n"
 RSET, NOOP, VRFY, HELP = b"RSET\r\n", b"NOOP\r\n", b"VRFY bob@up.example\r\n", b"HELP\r\n"
@@ -214,7 +218,13 @@ CHUNKED: Final[Table] = {
     "two chunks": (EHLO, MAIL, RCPT, bdat(PART), bdat(REST, True), QUIT),
     "an empty last chunk": (EHLO, MAIL, RCPT, bdat(PART), b"BDAT 0 LAST\r\n", QUIT),
     "commands in a chunk": (EHLO, MAIL, RCPT, bdat(REST + b"\r\n.\r\nMAIL FROM:<x@y>\r\n", True), QUIT),
-    "lone dots of every kind in a chunk": (EHLO, MAIL, RCPT, bdat(b"S: x\r\n\r\na\n.\nb\n.\r\nc\r\n.\rd\r\n", True), QUIT),
+    "lone dots of every kind in a chunk": (
+        EHLO,
+        MAIL,
+        RCPT,
+        bdat(b"S: x\r\n\r\na\n.\nb\n.\r\nc\r\n.\rd\r\n", True),
+        QUIT,
+    ),
     "all octets in a chunk": (EHLO, MAIL, RCPT, bdat(b"S: x\r\n\r\n" + bytes(range(1, 256)) + b"\r\n", True), QUIT),
     "noop between chunks": (EHLO, MAIL, RCPT, bdat(PART), NOOP, bdat(REST, True), QUIT),
     "rset between chunks": (EHLO, MAIL, RCPT, bdat(PART), RSET, *TX, QUIT),
@@ -227,7 +237,13 @@ CHUNKED: Final[Table] = {
     "a message by chunk, one by data": (EHLO, MAIL, RCPT, bdat(PART, True), *TX, QUIT),
     "line and payload apart": (EHLO, MAIL, RCPT, Say((b"BDAT 6 LA", b"ST\r\nab", b"c\r\n", b"\n")), QUIT),
     "chunk octet by octet": (EHLO, MAIL, RCPT, split(bdat(PART, True), 1), QUIT),
-    "a large chunk": (EHLO, MAIL, RCPT, bdat(b"S: x\r\n\r\n" + b"z" * 700 + b"\r\n" + b"0123456\r\n" * 60_000, True), QUIT),
+    "a large chunk": (
+        EHLO,
+        MAIL,
+        RCPT,
+        bdat(b"S: x\r\n\r\n" + b"z" * 700 + b"\r\n" + b"0123456\r\n" * 60_000, True),
+        QUIT,
+    ),
     "mixed recipients": (EHLO, ahead(MAIL, NOBODY, RCPT, bdat(PART, True)), QUIT),
 }
 DSN: Final[Table] = {

@@ -111,7 +111,9 @@ class Sink:
                 case _:
                     writer.write(b"250 ok\r\n")
 
-    async def _content(self, reader: asyncio.StreamReader, reverse_path: bytes, forward_paths: tuple[bytes, ...]) -> None:
+    async def _content(
+        self, reader: asyncio.StreamReader, reverse_path: bytes, forward_paths: tuple[bytes, ...]
+    ) -> None:
         lines = list[bytes]()
         while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
             lines.append(line.removeprefix(b"."))

@@ -15,7 +15,7 @@ from tests.against.exim import Exim
 from tests.against.guard import Guard
 from tests.against.postfix import Postfix
 from tests.against.scripted import ScriptedStandIn
-from tests.against.sessions import DATA, EHLO, MAIL, NOOP, QUIT, RCPT, RSET, TEXT
+from tests.against.sessions import DATA, EHLO, MAIL, NOBODY, NOOP, QUIT, RCPT, RCPT2, RSET, TEXT
 from tests.against.sink import Sink
 from tests.against.tap import Tap
 
@@ -167,6 +167,25 @@ def test_the_same_command_comes_when_the_guard_only_observes(
     assert event["smtp"]["forwarded"] is True
     assert event["smtp"]["verdict"] == "note"
     assert event["smtp"]["enforced"] == ("note" if row.rule in NOTES_IN_STANDARD else "refuse")
+
+
+@pytest.mark.parametrize("upstream", UPSTREAMS)
+def test_a_refusal_stands_behind_the_replies_it_came_after(
+    upstream: str, ways: dict[tuple[str, str, str], Way]
+) -> None:
+    """A whole group in one piece: our 503 comes between the upstream's replies, where its command stood."""
+    way = ways["enforce", upstream, "port"]
+    mark, group = len(way.tap.recordings), (RCPT, NOBODY, RCPT2, MAIL, RCPT, DATA)
+    with RawClient(way.guard.port) as client:
+        client.reply()
+        client.say(b"EHLO c.example")
+        client.send(MAIL + b"".join(group))
+        codes = [client.reply()[:3] for _ in (MAIL, *group)]
+        client.send(TEXT + QUIT)
+        codes += [client.reply()[:3], client.reply()[:3]]
+        client.rest()
+    assert codes == [b"250", b"250", b"550", b"250", b"503", b"250", b"354", b"250", b"221"]
+    assert bytes(way.tap.only_since(mark).up) == EHLO + MAIL + RCPT + NOBODY + RCPT2 + RCPT + DATA + TEXT + QUIT
 
 
 @pytest.mark.parametrize("upstream", UPSTREAMS)

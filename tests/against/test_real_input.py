@@ -68,9 +68,9 @@ def test_two_thousand_messages_of_smtp_source(before_postfix: Guard, sink: Sink,
     for number, (count, octets) in enumerate(RUNS):
         content = letter(octets, number)
         file = tmp_path / f"letter-{number}"
-        # smtp-source puts CRLF behind each line itself, the last included, and stuffs the dots.
-        file.write_bytes(content.replace(b"\r\n", b"\n").removesuffix(b"\n"))
-        sent[hashlib.sha256(content).hexdigest()] += count
+        file.write_bytes(content.replace(b"\r\n", b"\n"))
+        # smtp-source puts CRLF behind each line, stuffs the dots, and ends each message with an empty line of its own.
+        sent[hashlib.sha256(content + b"\r\n").hexdigest()] += count
         subprocess.run(
             [
                 smtp_source, "-s", str(AT_A_TIME), "-m", str(count), "-F", str(file), *(["-d"] if number % 2 else []),

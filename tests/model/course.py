@@ -3,7 +3,7 @@
 from tests.model.outcome import Found, Outcome, Stop, Terms
 from tests.model.payload import Payload
 from tests.model.tape import NEVER, Heard, Step
-from tests.model.words import LONGEST_LOGIN, Words, longest, read
+from tests.model.words import LONGEST_LOGIN, Words, longest, read, visible
 
 TOGETHER = 64
 """RCPTs in flight."""
@@ -109,8 +109,13 @@ class Course(Payload):
             self.note("SG303", sure=False)
             self.close("SG204", "SG303")
         words = read(line)
+        if words.verb == "UNKNOWN" and words.control and read(visible(line)).verb != "UNKNOWN":
+            # A verb with a control octet at it: SG204 or SG302, and only one of them closes.
+            self.stop("undecided")
         if words.verb == "UNKNOWN":
             self.note("SG204", verdict="close")
+            for each in self.findings(words, ahead=False, silent=False):
+                self.note(each.rule, sure=False)
             self.close("SG204")
 
     def behind_starttls(self, words: Words, found: list[Found]) -> None:

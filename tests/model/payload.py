@@ -19,7 +19,8 @@ class Payload(Walk):
             self.now = time
             seen = self.client.octets[start : self.client.read_by(time)]
             sight = look(seen)
-            if sight.bare and not bare:
+            # A CR is known to be bare by the octet behind it, which may be a dot that waits itself.
+            if sight.bare and not bare and (sight.end is End.HIDDEN or sight.bare <= sight.forwardable):
                 bare = True
                 self.bare_newline(sight, start)
             if sight.end is End.HIDDEN:

@@ -60,12 +60,17 @@ def split(text: bytes) -> list[bytes]:
     return [each for each in [*words, word] if each]
 
 
+def visible(text: bytes) -> bytes:
+    """Leave out the control octets."""
+    return bytes(octet for octet in text if not is_control(octet))
+
+
 def begins_like_bdat(text: bytes) -> bool:
     """Design rule 13: "whose first word, blanks, HT and control octets aside, begins with BDAT"."""
-    visible = bytes(octet for octet in text if not is_control(octet))
-    while visible[:1] in (b" ", b"\t"):
-        visible = visible[1:]
-    return upper(visible[:4]) == "BDAT"
+    seen = visible(text)
+    while seen[:1] in (b" ", b"\t"):
+        seen = seen[1:]
+    return upper(seen[:4]) == "BDAT"
 
 
 def chunk_size(line: bytes) -> tuple[int, bool] | None:

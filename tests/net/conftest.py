@@ -6,5 +6,5 @@ from trio.testing import MockClock
 
 @pytest.fixture
 def jumping_clock() -> MockClock:
-    """Virtual time for tests with real sockets: it jumps when nothing happened for 20 ms."""
-    return MockClock(autojump_threshold=0.02)
+    """Virtual time for tests with real sockets: it jumps when nothing happened for 10 ms."""
+    return MockClock(autojump_threshold=0.01)

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from smtpguard.net import Deadlines, Gate, Server, Upstream, Warnings, listen
 from smtpguard.smtp import Event, Link, SessionEnded, SessionStarted, policy_for
-from tests.net.loopback import Client, descriptors
+from tests.net.loopback import NEVER, Client, descriptors
 
 
 class House:
@@ -18,6 +18,10 @@ class House:
     def __init__(self, port: int, gate: Gate, deadlines: Deadlines) -> None:
         self.upstreams = 0
         """Connections that UPSTREAM got."""
+        self.asked = trio.Event()
+        """UPSTREAM was sent a message with a line `hold` in it."""
+        self.verdict = trio.Event()
+        """Set by the test when UPSTREAM is to go on with it."""
         self.seen: list[tuple[Link, Event]] = []
         self.bugs: list[Link] = []
         self.warnings: list[str] = []
@@ -41,17 +45,21 @@ class House:
         return sum(isinstance(event, kind) for _, event in self.seen)
 
     async def answer(self, stream: trio.SocketStream) -> None:
-        """Be UPSTREAM for one connection; it keeps its verdict to itself where the content says so."""
+        """Be UPSTREAM for one connection; its verdict waits where the content says so."""
         self.upstreams += 1
         peer = Client(stream)
+        in_content = False
         try:
             await peer.say(b"220 mx")
-            async for line in peer.lines():
-                await peer.say(b"354 go" if line == b"DATA" else b"221 bye" if line == b"QUIT" else b"250 ok")
-                if line == b"DATA":
-                    async for text in peer.lines():
-                        if text == b".":
-                            break
+            while line := await peer.line(NEVER):
+                if not in_content:
+                    in_content = line == b"DATA"
+                    await peer.say(b"354 go" if in_content else b"221 bye" if line == b"QUIT" else b"250 ok")
+                elif line == b"hold":
+                    self.asked.set()
+                    await self.verdict.wait()
+                elif line == b".":
+                    in_content = False
                     await peer.say(b"250 queued")
         except trio.BrokenResourceError:
             pass
@@ -74,6 +82,7 @@ async def serving(
     opened = listener or listen("127.0.0.1", 0)
     house.port = opened.getsockname()[1]
     async with trio.open_nursery() as keepers:
+        keepers.start_soon(house.server.dispatch)
         keepers.start_soon(house.server.sweep)
         keepers.start_soon(trio.serve_listeners, house.answer, [mx])
         async with trio.open_nursery() as sessions:
@@ -84,6 +93,7 @@ async def serving(
             await house.server.drain(10)
             await wait_all_tasks_blocked()
             assert not sessions.child_tasks, "a task is left"
+            assert len(house.server._dispatcher) == 0, "a socket is still watched"
         keepers.cancel_scope.cancel()
     opened.close()
     await mx.aclose()

@@ -1,8 +1,9 @@
 """Real sockets on loopback: pairs, peers with a deadline, and the count of open descriptors."""
 
+import math
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import trio
 
 DEADLINE = 30
 """Seconds for whatever a peer waits for: only a failing test waits so long."""
+
+NEVER = math.inf
 
 
 def descriptors() -> int:
@@ -47,9 +50,9 @@ class Client:
         with trio.fail_after(DEADLINE):
             return cls(await trio.open_tcp_stream(host, port))
 
-    async def line(self) -> bytes:
+    async def line(self, deadline: float = DEADLINE) -> bytes:
         """Return the next line without its end; b"" at the orderly end."""
-        with trio.fail_after(DEADLINE):
+        with trio.fail_after(deadline):
             while b"\r\n" not in self._read:
                 data = await self.stream.receive_some()
                 if not data:
@@ -57,17 +60,6 @@ class Client:
                 self._read += data
         line, _, self._read = self._read.partition(b"\r\n")
         return line
-
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Give out lines, without a deadline, until the orderly end."""
-        while True:
-            while b"\r\n" not in self._read:
-                data = await self.stream.receive_some()
-                if not data:
-                    return
-                self._read += data
-            line, _, self._read = self._read.partition(b"\r\n")
-            yield line
 
     async def say(self, *lines: bytes) -> None:
         """Send lines."""

@@ -1,13 +1,14 @@
 """What is in flight, and how a session ends: at most 64 RCPTs, half-close, PIPECONNECT, replies in command order."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpguard.smtp import Event, Finding, Session, Side, Waiting
 from tests.model import FakeUpstream, Manner
 from tests.model.upstream import OBEY, REFUSE
-from tests.properties.driver import SESSION_ID, Play
-from tests.properties.scripts import Unit, cuts, manners, scripts
+from tests.properties.driver import SESSION_ID, Play, pieces
+from tests.properties.scripts import HELLO, Unit, cuts, manners, scripts, unit
 from tests.properties.test_sessions import POLICIES, policies
 
 IN_FLIGHT = 64
@@ -77,3 +78,41 @@ def test_pipeconnect_is_silent(recipients: int, known: bool, size: int) -> None:
     assert up == group
     found = {each.rule.id for each in events if isinstance(each, Finding)}
     assert found == (set() if known else {"SG201", "SG203"})
+
+
+@pytest.mark.parametrize(
+    ("word", "limit"), [(b"NOOP ", 4096), (b"rcpt ", 4096), (b"", 4096), (b"AUTH PLAIN ", 12288), (b"x-exps ", 12288)]
+)
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("size", [1, 1000, 1 << 16])
+def test_the_longest_line(word: bytes, limit: int, ending: bytes, size: int) -> None:
+    """A line of the limit's length is judged, one octet more closes with 500 5.5.2; its line end counts."""
+    for length in (limit, limit + 1):
+        play = Play(POLICIES["lenient"].policy, FakeUpstream(Manner()))
+        play.upstream_says(99)
+        line = word + b"x" * (length - len(word) - len(ending)) + ending
+        for at in range(0, length, size):
+            play.client_says(line[at : at + size])
+        assert play.session.over == (length > limit)
+        assert (b"500 5.5.2 " in play.down) == (length > limit)
+        assert ("SG303" in [each.rule.id for each in play.findings]) == (length > limit)
+
+
+@pytest.mark.parametrize("wait", ["command", "login", "swallow"])
+@pytest.mark.parametrize("cut", [1, 3, 99])
+def test_an_unsolicited_421_is_handed_on(wait: str, cut: int) -> None:
+    """Nothing is owed and UPSTREAM says goodbye while a line, a response or a refused chunk is awaited."""
+    play = Play(POLICIES["standard"].policy, FakeUpstream(Manner()))
+    begun = {
+        "command": [HELLO],
+        "login": [HELLO, unit("AUTH LOGIN\r\n")],
+        "swallow": [HELLO, unit("BDAT 100\r\nand no more")],
+    }
+    play.lock_step(begun[wait], pieces([]))
+    before, up = play.down, play.up
+    play.unheard = b"421 4.3.2 bye\r\n"
+    while play.upstream_says(cut):
+        pass
+    assert play.down == before + b"421 4.3.2 bye\r\n"
+    assert play.up == up
+    assert play.session.over

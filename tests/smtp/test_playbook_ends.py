@@ -222,7 +222,7 @@ def test_the_hello_argument_is_capped() -> None:
 
 def test_client_gone_and_the_verdict_s_deadline() -> None:
     """SG504: UPSTREAM stays silent behind the dot, CLIENT is gone."""
-    play(DOT + "C: lost\n-- expire\n! SG504 note\n! SG503 note\n= deadline")
+    play(DOT + "C: lost\n-- expire\n! SG503 note\n! SG504 note\n= deadline")
 
 
 def test_where_a_session_may_end() -> None:

@@ -1,0 +1,140 @@
+"""What must be right before the first client is let in."""
+
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from smtpguard.config import Address, Config, LimitSettings
+from smtpguard.service import StartupError
+from smtpguard.service.descriptors import lift, sessions_carried
+from smtpguard.service.startup import only_loopback, open_listeners, open_relay, sessions_at_once
+from tests.net.loopback import descriptors, has_ipv6
+
+LISTEN = Address("0.0.0.0", 25)
+UPSTREAM = Address("127.0.0.1", 10025)
+
+
+def _config(sessions: int | None = None) -> Config:
+    return Config(listen=(LISTEN,), upstream=UPSTREAM, limits=LimitSettings(sessions=sessions))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "local"),
+    [
+        (["127.0.0.1"], True),
+        (["127.0.0.2", "::1", "localhost"], True),
+        (["0.0.0.0"], False),
+        (["::"], False),
+        (["127.0.0.1", "192.0.2.1"], False),
+        (["mx.example.net"], False),
+        (["localhost.example.net"], False),
+    ],
+)
+def test_only_loopback(hosts: list[str], local: bool) -> None:
+    """All of them must be; a name is none unless it is localhost."""
+    assert only_loopback([Address(host, 25) for host in hosts]) is local
+
+
+@pytest.mark.parametrize(
+    ("descriptors_", "carried"), [(0, 0), (32, 0), (33, 0), (34, 1), (1024, 496), (2032, 1000), (1 << 30, (1 << 29) - 16)]
+)
+def test_sessions_carried(descriptors_: int, carried: int) -> None:
+    """(limit - 32) // 2, and never less than none."""
+    assert sessions_carried(descriptors_) == carried
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "served"),
+    [(None, 1024, 496), (None, 2032, 1000), (None, 1 << 20, 1000), (496, 1024, 496), (5000, 1 << 20, 5000)],
+)
+def test_sessions_at_once(wanted: int | None, limit: int, served: int) -> None:
+    """Unset: what the limit carries, at most 1000; set: that many."""
+    assert sessions_at_once(_config(wanted), limit) == served
+
+
+@pytest.mark.parametrize(("wanted", "limit", "cure"), [(497, 1024, "1026"), (None, 33, "LimitNOFILE"), (1, 33, "34")])
+def test_a_limit_that_does_not_carry(wanted: int | None, limit: int, cure: str) -> None:
+    """Set and not carried: it refuses to start, and says to how much the limit must be raised."""
+    with pytest.raises(StartupError) as raised:
+        sessions_at_once(_config(wanted), limit)
+    assert cure in str(raised.value)
+    assert str(limit) in str(raised.value)
+
+
+@pytest.fixture
+def _limit_given_back() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("_limit_given_back")
+def test_the_soft_limit_is_lifted() -> None:
+    """To the hard one, whatever the shell has set."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    assert lift() == hard
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_a_limit_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Infinity carries everything; it is no negative number here."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    assert sessions_carried(lift()) > 1000
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+    return port
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+@pytest.mark.parametrize("order", [1, -1])
+def test_both_wildcards_on_one_port(order: int) -> None:
+    """[::] beside 0.0.0.0 is IPv6 only, in whichever order they stand; alone it takes both."""
+    port = _free_port()
+    addresses = [Address("0.0.0.0", port), Address("::", port)][::order]
+    opened = open_listeners(addresses)
+    assert [name for _, name in opened] == [str(address) for address in addresses]
+    by_family = {listener.family: listener for listener, _ in opened}
+    assert by_family[socket.AF_INET6].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    for listener, _ in opened:
+        listener.close()
+    ((alone, _),) = open_listeners(addresses[(order - 1) // 2 + 1 :][:1] if order == 1 else addresses[:1])
+    with alone:
+        assert not alone.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def test_a_port_in_use() -> None:
+    """The address, what is wrong, the cure; what was opened before it is closed again."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Address("127.0.0.1", other.getsockname()[1])
+        before = descriptors()
+        with pytest.raises(StartupError) as raised:
+            open_listeners([Address("127.0.0.1", _free_port()), taken])
+        assert descriptors() == before
+    assert str(taken) in str(raised.value)
+    assert "another program has this port" in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-name.invalid"])
+def test_an_address_of_another_machine(host: str) -> None:
+    """It names the address and what to write instead."""
+    with pytest.raises(StartupError) as raised:
+        open_listeners([Address(host, _free_port())])
+    assert host in str(raised.value)
+    assert "this machine" in str(raised.value)
+
+
+def test_an_open_relay_names_the_cures() -> None:
+    """The refusal says who relays for whom, and a cure for Postfix, Exim, others and those who know."""
+    refusal = open_relay(_config())
+    assert refusal.exit_code == 78
+    for word in (str(UPSTREAM), str(LISTEN), "master.cf", "mynetworks", "relay_from_hosts", "loopback",
+                 "identity.i-know-this-is-an-open-relay = true"):  # fmt: skip
+        assert word in str(refusal)

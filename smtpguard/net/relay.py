@@ -104,55 +104,74 @@ class Relay:
     async def serve(
         self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery, dispatcher: Dispatcher | None = None
     ) -> None:
-        """Dial, then read both sides until the session is over: by the dispatcher while nobody is behind, else by
-        tasks."""
+        """Dial, then begin."""
         self._nursery = nursery
         try:
             upstream = await dial()
         except Unreachable as error:
             self._put(self._session.unreachable(error.reason))
+            self._read_by_tasks()
         except Exception:
             self.fail()
+            self._read_by_tasks()
         else:
-            self._upstream, self._up = upstream, Outbox(upstream)
+            self.begin(upstream, nursery, dispatcher)
+
+    def begin(self, upstream: Stream, nursery: trio.Nursery, dispatcher: Dispatcher | None = None) -> None:
+        """Read both sides until the session is over: by the dispatcher while nobody is behind, else by tasks."""
+        self._nursery = nursery
+        self._upstream, self._up = upstream, Outbox(upstream)
+        client = self._client
         if self._session.over:
             self._leave()
-        elif dispatcher is not None:
-            self._watch(dispatcher)
-            return
-        self._read_by_tasks()
+            self._read_by_tasks()
+        elif dispatcher is None or not isinstance(client, TcpStream) or not isinstance(upstream, TcpStream):
+            self._read_by_tasks()
+        else:
+            client.watch(dispatcher, partial(self._on_client, client))
+            upstream.watch(dispatcher, partial(self._on_upstream, upstream))
 
     # --- by the dispatcher -----------------------------------------------------------------------------------------
 
-    def _watch(self, dispatcher: Dispatcher) -> None:
-        client, upstream = self._client, self._upstream
-        assert isinstance(client, TcpStream), "only sockets can be watched"
-        assert isinstance(upstream, TcpStream), "only sockets can be watched"
-        client.watch(dispatcher, partial(self._on_ready, Side.CLIENT, client))
-        upstream.watch(dispatcher, partial(self._on_ready, Side.UPSTREAM, upstream))
-
-    def _on_ready(self, side: Side, stream: TcpStream) -> None:
-        """Read one side once, and see whether the session can go on this way."""
+    def _on_client(self, client: TcpStream) -> None:
         try:
-            self._read_now(side, stream)
-            if self._session.ending is not None and not self._down.behind:
-                self._say_goodbye()
-            elif self._down.behind or (self._up is not None and self._up.behind) or not self._session.window:
+            try:
+                data = client.receive_now(self._session.window)
+            except GONE:
+                self._lose(Side.CLIENT)
+            else:
+                self._take_now(Side.CLIENT, client, data)
+            if self._session.window:
+                self._see_how_it_goes_on()
+            else:
                 self._read_by_tasks()
         except Exception:
             self.fail()
 
-    def _read_now(self, side: Side, stream: TcpStream) -> None:
+    def _on_upstream(self, upstream: TcpStream) -> None:
         try:
-            data = stream.receive_now(self._session.window if side is Side.CLIENT else _REPLIES)
-        except GONE:
-            self._lose(side)
-            return
+            try:
+                data = upstream.receive_now(_REPLIES)
+            except GONE:
+                self._lose(Side.UPSTREAM)
+            else:
+                self._take_now(Side.UPSTREAM, upstream, data)
+            self._see_how_it_goes_on()
+        except Exception:
+            self.fail()
+
+    def _take_now(self, side: Side, stream: TcpStream, data: bytes | None) -> None:
         if data:
             self._take(side, data)
         elif data is not None:
             stream.unwatch()
             self._take_end(side)
+
+    def _see_how_it_goes_on(self) -> None:
+        if self._down.behind or (self._up is not None and self._up.behind):
+            self._read_by_tasks()
+        elif self._session.ending is not None:
+            self._say_goodbye()
 
     # --- by two tasks ----------------------------------------------------------------------------------------------
 

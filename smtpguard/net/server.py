@@ -60,13 +60,16 @@ class Server:
         observe: Observer,
         bug: Callable[[Link], None],
         warnings: Warnings,
+        announces: bool = True,
     ) -> None:
+        """Wire it up; with `announces` an event tells each session's start, which only a log at debug wants."""
         self._upstream = upstream
         self._policy = policy
         self._deadlines = deadlines
         self._gate = gate
         self._observe = observe
         self._warnings = warnings
+        self._announces = announces
         self._hooks = Hooks(observe=observe, closed=self._forget, bug=bug)
         self._dispatcher = Dispatcher()
         self._relays: set[Relay] = set()
@@ -108,8 +111,13 @@ class Server:
         session = Session(self._policy, session_id=link.session_id, pipeconnect=self._upstream.pipeconnect)
         relay = Relay(stream, session, link, self._deadlines, self._hooks)
         self._relays.add(relay)
-        self._observe(link, link.started, SessionStarted())
-        nursery.start_soon(relay.serve, self._upstream.dial, nursery, self._dispatcher)
+        if self._announces:
+            self._observe(link, link.started, SessionStarted())
+        upstream = self._upstream.dial_now()
+        if upstream is not None:
+            relay.begin(upstream, nursery, self._dispatcher)
+        else:
+            nursery.start_soon(relay.serve, self._upstream.dial, nursery, self._dispatcher)
 
     def _link(self, accepted: socket.socket, peer: tuple[str, int], name: str) -> Link:
         local = accepted.getsockname()

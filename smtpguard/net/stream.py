@@ -54,7 +54,7 @@ class Stream(Protocol):
 class TcpStream:
     """A `Stream` over a connected, non-blocking TCP socket, which it owns."""
 
-    __slots__ = ("_closed", "_descriptor", "_recv", "_send", "_socket", "_watcher")
+    __slots__ = ("_awaited", "_closed", "_descriptor", "_recv", "_send", "_socket", "_watcher")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -63,6 +63,8 @@ class TcpStream:
         self._recv = connected.recv
         self._send = connected.send
         self._closed = False
+        # Some task has waited for it, and may be waiting.
+        self._awaited = False
         self._watcher: Dispatcher | None = None
 
     async def receive_some(self, max_bytes: int) -> bytes:
@@ -70,6 +72,7 @@ class TcpStream:
         while True:
             if self._closed:
                 raise trio.ClosedResourceError
+            self._awaited = True
             await trio.lowlevel.wait_readable(self._descriptor)
             data = self.receive_now(max_bytes)
             # None: woken for nothing; the kernel found a bad checksum, say.
@@ -102,6 +105,7 @@ class TcpStream:
         """See `Stream`."""
         rest = memoryview(data)[self.send_now(data) :]
         while rest:
+            self._awaited = True
             await trio.lowlevel.wait_writable(self._descriptor)
             rest = rest[self.send_now(rest) :]
 
@@ -127,7 +131,8 @@ class TcpStream:
         if not self._closed:
             self._closed = True
             self.unwatch()
-            trio.lowlevel.notify_closing(self._descriptor)
+            if self._awaited:
+                trio.lowlevel.notify_closing(self._descriptor)
             self._socket.close()
 
     def cut(self) -> None:

@@ -52,6 +52,8 @@ class Upstream:
         """Strangers can reach us, so a dial that fails shuts the way until the probe has passed again."""
         self._connect_deadline = connect_deadline
         self._addresses: list[tuple[int, SockAddr]] = []
+        # The latest connection stood at once: UPSTREAM is on this machine.
+        self._near = False
         self._limiter = trio.CapacityLimiter(1)
 
     def __str__(self) -> str:
@@ -82,6 +84,20 @@ class Upstream:
             with contextlib.suppress(Unreachable):
                 await self.resolve()
 
+    def dial_now(self) -> TcpStream | None:
+        """Connect without waiting, where UPSTREAM is near enough for that; None: `dial` has to."""
+        if not (self.admitted and self._near):
+            return None
+        try:
+            dialled, self._near = _begin_to_connect(*self._addresses[0])
+        except OSError:
+            # Said by `dial`, which tries the other addresses too.
+            return None
+        if self._near:
+            return TcpStream(dialled)
+        dialled.close()
+        return None
+
     async def dial(self) -> TcpStream:
         """Connect to the first address that takes the connection, all within the connect deadline.
 
@@ -98,34 +114,49 @@ class Upstream:
         deadline = trio.current_time() + self._connect_deadline
         for family, address in self._addresses:
             try:
-                return await _connect(family, address, deadline)
+                dialled, self._near = _begin_to_connect(family, address)
+                if not self._near:
+                    await _wait_connected(dialled, deadline)
             except OSError as error:
                 reason = error.strerror or "unknown error"
             except trio.TooSlowError:
                 reason = f"no connection within {self._connect_deadline:g} s"
                 break
+            else:
+                return TcpStream(dialled)
+        self._near = False
         if self.guarded:
             # It may come back with another configuration: it is probed first.
             self.admitted = False
         raise Unreachable(reason)
 
 
-async def _connect(family: int, address: SockAddr, deadline: float) -> TcpStream:
+def _begin_to_connect(family: int, address: SockAddr) -> tuple[socket.socket, bool]:
+    """Return a socket, and whether it is connected already.
+
+    Raises:
+        OSError: refused, or no way there.
+    """
     dialled = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        # Without it a reply in two segments waits 40 ms for the delayed ACK of the first.
-        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Without it a reply in two segments waits 40 ms for the delayed ACK of the first.
+    dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    failed = dialled.connect_ex(address)
+    if failed == errno.EINPROGRESS:
+        # On the same machine the handshake is through by now, and a second call says so without a wait.
         failed = dialled.connect_ex(address)
-        if failed == errno.EINPROGRESS:
-            # On the same machine the handshake is through by now, and a second call says so without a wait.
-            failed = dialled.connect_ex(address)
-        if failed == errno.EALREADY:
-            with trio.fail_at(deadline):
-                await trio.lowlevel.wait_writable(dialled)
-            failed = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed and failed != errno.EISCONN:
+    if failed in (0, errno.EISCONN, errno.EALREADY):
+        return dialled, failed != errno.EALREADY
+    dialled.close()
+    raise OSError(failed, os.strerror(failed))
+
+
+async def _wait_connected(dialled: socket.socket, deadline: float) -> None:
+    try:
+        with trio.fail_at(deadline):
+            await trio.lowlevel.wait_writable(dialled)
+        failed = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed:
             raise OSError(failed, os.strerror(failed))
     except BaseException:
         dialled.close()
         raise
-    return TcpStream(dialled)

@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from smtpguard import __version__
-from smtpguard.config import Config
+from smtpguard.config import Config, LogLevel
 from smtpguard.net import Deadlines, Gate, Server, Unreachable, Upstream, Warnings
 from smtpguard.record import LogSettings, Recorder
 from smtpguard.service.descriptors import lift
@@ -132,6 +132,7 @@ class Guard:
             observe=recorder.observe,
             bug=self._bug,
             warnings=Warnings(exhausted=self._exhausted, turned_away=self._turned_away),
+            announces=config.log.level is LogLevel.DEBUG,
         )
         self._said: dict[str, float] = {}
 

@@ -150,7 +150,7 @@ class Desk:
     def _charge(self, rule: Rule) -> Judgement:
         return charge(self._policy, self._facts, rule)
 
-    def _note(
+    def _note(  # noqa: PLR0913 - a finding has as many sides as it has
         self,
         judgement: Judgement,
         command: Command,

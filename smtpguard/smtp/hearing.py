@@ -45,7 +45,7 @@ class Hearing(Desk):
             self._out_of_step(f"reply {reply.code} to {owed[0].verb.value}")
         elif self._phase is Phase.CHUNK:
             self._keep(reply)
-        elif not self._gate(owed[0], reply):
+        elif not self._inbox.held or not self._gate(owed[0], reply):
             self._settle(owed.pop(0), reply)
 
     def _keep(self, reply: Reply) -> None:
@@ -57,7 +57,7 @@ class Hearing(Desk):
 
     def _gate(self, command: Command, reply: Reply) -> bool:
         """Judge what CLIENT sent ahead of the greeting or of 354; True if that ended the session instead."""
-        if not self._inbox.held or command.verb not in _GATED:
+        if command.verb not in _GATED:
             return False
         if command.verb is Verb.DATA and reply.code >= 400:
             return False
@@ -84,15 +84,16 @@ class Hearing(Desk):
 
     def _settle(self, command: Command, reply: Reply) -> None:
         """Let a reply take effect and hand it on."""
-        if surprises(command, reply, lawful=self._lawful, facts=self._facts):
+        accepted = reply.code < 400
+        if not (accepted and self._lawful) and surprises(command, reply, lawful=self._lawful, facts=self._facts):
             self._note(self._charge(rules.SG505), command, forwarded=True)
         order.replied(self._facts, command, reply)
-        hidden = command.verb is Verb.EHLO and self._policy.tls_mode is TlsMode.HIDE and reply.code < 400
+        hidden = accepted and command.verb is Verb.EHLO and self._policy.tls_mode is TlsMode.HIDE
         self._down.append(without_starttls(reply.raw) if hidden else reply.raw)
         self._ledger.replied(command, reply.code, reply.text)
-        self._was_answered(command, refused=reply.code >= 400)
+        self._was_answered(command, refused=not accepted)
         if command.last:
-            self._told = reply.code < 400
+            self._told = accepted
             if self._client_lost:
                 self._end_untold()
                 return

@@ -41,6 +41,10 @@ class Circumstances(NamedTuple):
     """More input was read behind it."""
 
 
+IN_TIME = Circumstances()
+"""Most lines: alone, and behind the reply to their predecessor."""
+
+
 # What follows these is judged by rules of its own: SG201, SG204, SG205, SG206; and commands pipelined behind the
 # final dot are in order: it ends no group (RFC 2920 §3.1).
 _SUSPECT = frozenset({Verb.FORBIDDEN, Verb.STARTTLS})

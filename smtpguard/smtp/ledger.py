@@ -97,33 +97,42 @@ class Ledger:
         # A reply may quote what it answers: a password sent in the wrong place.
         shown = text if command.verb in _QUOTABLE else b""
         self._previous = command.verb, code, shown
-        self._remember(command, accepted)
+        remember = _REMEMBER.get(command.verb)
+        if remember is not None:
+            remember(self, command, accepted)
 
-    def _remember(self, command: Command, accepted: bool) -> None:
-        history, verb = self.history, command.verb
-        if verb in (Verb.EHLO, Verb.HELO):
-            history.hello_refused = not accepted
-            if accepted:
-                history.tls_came_up = False
-                history.last_hello_was_helo = verb is Verb.HELO
-                history.begin_transaction()
-        elif verb is Verb.MAIL:
-            if accepted:
-                history.begin_transaction()
-            history.mail_refused = not accepted
-        elif verb is Verb.RCPT:
-            history.rcpt_accepted = history.rcpt_accepted or accepted
-            history.rcpt_refused = history.rcpt_refused or not accepted
-        elif verb is Verb.DATA:
-            history.data_refused = not accepted
-        elif verb is Verb.RSET and accepted:
+    def _remember_hello(self, command: Command, accepted: bool) -> None:
+        history = self.history
+        history.hello_refused = not accepted
+        if accepted:
+            history.tls_came_up = False
+            history.last_hello_was_helo = command.verb is Verb.HELO
             history.begin_transaction()
-        elif command.last:
-            self._verdict(accepted)
-        elif verb is Verb.BDAT:
-            history.chunk_refused = history.chunk_refused or not accepted
 
-    def _verdict(self, accepted: bool) -> None:
+    def _remember_mail(self, _command: Command, accepted: bool) -> None:
+        if accepted:
+            self.history.begin_transaction()
+        self.history.mail_refused = not accepted
+
+    def _remember_rcpt(self, _command: Command, accepted: bool) -> None:
+        history = self.history
+        history.rcpt_accepted = history.rcpt_accepted or accepted
+        history.rcpt_refused = history.rcpt_refused or not accepted
+
+    def _remember_data(self, _command: Command, accepted: bool) -> None:
+        self.history.data_refused = not accepted
+
+    def _remember_rset(self, _command: Command, accepted: bool) -> None:
+        if accepted:
+            self.history.begin_transaction()
+
+    def _remember_chunk(self, command: Command, accepted: bool) -> None:
+        if command.last:
+            self._remember_verdict(command, accepted)
+        else:
+            self.history.chunk_refused = self.history.chunk_refused or not accepted
+
+    def _remember_verdict(self, _command: Command, accepted: bool) -> None:
         self.history.begin_transaction()
         if accepted:
             self.history.accepted_messages += 1
@@ -230,6 +239,20 @@ class Ledger:
             octets_in=self.octets_in,
             octets_out=self.octets_out,
         )
+
+
+_REMEMBER = {
+    Verb.EHLO: Ledger._remember_hello,
+    Verb.HELO: Ledger._remember_hello,
+    Verb.MAIL: Ledger._remember_mail,
+    Verb.RCPT: Ledger._remember_rcpt,
+    Verb.DATA: Ledger._remember_data,
+    Verb.RSET: Ledger._remember_rset,
+    Verb.BDAT: Ledger._remember_chunk,
+    Verb.BURL: Ledger._remember_chunk,
+    Verb.CONTENT: Ledger._remember_verdict,
+}
+"""Verb -> what its reply leaves in the history."""
 
 
 def surprises(command: Command, reply: Reply, *, lawful: bool, facts: Facts) -> bool:

@@ -13,7 +13,7 @@ from smtpguard.smtp.content import Outcome
 from smtpguard.smtp.desk import NO_CONTENT, UNNAMED, Phase
 from smtpguard.smtp.events import Close
 from smtpguard.smtp.hearing import Hearing
-from smtpguard.smtp.judgement import Charge, Circumstances, Judgement, judge, judge_sasl
+from smtpguard.smtp.judgement import IN_TIME, Charge, Circumstances, Judgement, judge, judge_sasl
 from smtpguard.smtp.rules import CLOSE, Rule, Section
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, may_be_long, parse_command, parse_overlong, parse_sasl
 from smtpguard.smtp.vocabulary import OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
@@ -45,7 +45,8 @@ class Reading(Hearing):
         command = parse_command(inbox.head(length))
         if owed and not self._may_join(command):
             return False
-        when = self._circumstances(command, behind=inbox.held > length)
+        in_time = not (inbox.ahead or owed or self._early_hello or self._after_refused_data or inbox.held > length)
+        when = IN_TIME if in_time else self._circumstances(command, behind=inbox.held > length)
         self._flight.read(command, ahead=when.ahead, pipelining=self._facts.offers(b"PIPELINING"))
         judgement = judge(self._policy, self._facts, self._flight, command, when)
         answered = bool(judgement) and judgement[0].ruling.answered

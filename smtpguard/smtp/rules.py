@@ -111,7 +111,7 @@ def _rule(  # noqa: PLR0913 - a row of the table has as many columns as it has
     return rule
 
 
-def _order(
+def _order(  # noqa: PLR0913 - as above
     id: str,
     name: str,
     situation: str,

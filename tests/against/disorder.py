@@ -1,7 +1,7 @@
 """The Order section of the catalogue as sessions that break one rule each, with what the evidence must say.
 
-SG109, and SG101 behind STARTTLS, need a view into TLS: in pass-through the session is opaque, so they are proved in the engine's
-own tests. SG108 needs BINARYMIME and SG115 a refused greeting: they have tests of their own.
+SG109, and SG101 behind STARTTLS, need a view into TLS: in pass-through the session is opaque, so they are proved in the
+engine's own tests. SG108 needs BINARYMIME and SG115 a refused greeting: they have tests of their own.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Disorder:
     previous: tuple[str, int]
     """The command before, and the code it got; GREETING is the greeting."""
     behind: bytes = NOOP
-    """What is sent in the same piece behind it, and is answered with 250; nothing where nothing may be (design rule 6)."""
+    """What is sent in the same piece behind it, and is answered with 250; empty where none may be (design rule 6)."""
     after: tuple[bytes, ...] = (RSET,)
     """What brings the session to where a message can begin."""
     port: str = "port"
@@ -78,7 +78,8 @@ DISORDER: Final = {
         "SG105", (EHLO, *TX, MAIL, RCPT), MAIL, "recipients", "pooled-connection", ("RCPT", 250)),
     "SG106 mail": Disorder("SG106", (EHLO, MAIL, RCPT, bdat(PART)), MAIL, "chunking", "unknown", ("BDAT", 250)),
     "SG106 rcpt": Disorder("SG106", (EHLO, MAIL, RCPT, bdat(PART)), RCPT, "chunking", "unknown", ("BDAT", 250)),
-    "SG106 data": Disorder("SG106", (EHLO, MAIL, RCPT, bdat(PART)), DATA, "chunking", "unknown", ("BDAT", 250), behind=b""),
+    "SG106 data": Disorder(
+        "SG106", (EHLO, MAIL, RCPT, bdat(PART)), DATA, "chunking", "unknown", ("BDAT", 250), behind=b""),
     "SG107 not offered": Disorder(
         "SG107", (EHLO, MAIL, RCPT), QUIT_CHUNK, "recipients", "unknown", ("RCPT", 250), port="no_chunking"),
     "SG107 behind helo": Disorder(
@@ -91,7 +92,8 @@ DISORDER: Final = {
     "SG113 behind helo": Disorder("SG113", (HELO,), AUTH, "identified", "helo-then-esmtp", ("HELO", 250)),
     "SG114 first of all": Disorder(
         "SG114", (), STARTTLS, "connected", "no-hello-at-all", ("GREETING", 220), behind=b"", after=(EHLO,)),
-    "SG114 behind helo": Disorder("SG114", (HELO,), STARTTLS, "identified", "helo-then-esmtp", ("HELO", 250), behind=b""),
+    "SG114 behind helo": Disorder(
+        "SG114", (HELO,), STARTTLS, "identified", "helo-then-esmtp", ("HELO", 250), behind=b""),
     "SG116": Disorder("SG116", (EHLO, MAIL), ETRN, "envelope", "unknown", ("MAIL", 250)),
 }  # fmt: skip
 

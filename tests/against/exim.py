@@ -1,7 +1,7 @@
 """Debian's Exim with a configuration, a spool and a port of its own.
 
-The same world as `postfix`: `up.example` goes to the sink, `nobody@` is refused at RCPT, `refused@client.example` at MAIL, DATA
-for a message with the one recipient `latefail@`, other domains at RCPT.
+The same world as `postfix`: `up.example` goes to the sink, `nobody@` is refused at RCPT, `refused@client.example` at
+MAIL, DATA for a message with the one recipient `latefail@`, other domains at RCPT.
 """
 
 import os

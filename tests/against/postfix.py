@@ -1,8 +1,8 @@
 """Debian's Postfix with a configuration, a queue and a port of its own; the system's instance is not touched.
 
-Mail for `up.example` is accepted and carried to the sink; `nobody@` there is refused at RCPT, `refused@client.example` at MAIL
-(`smtpd_delay_reject=no`), and DATA is refused for a message with the one recipient `latefail@`. Other domains: 554. The
-error sleeps and limits are off: they are about Postfix, and would only make the tests slow.
+Mail for `up.example` is accepted and carried to the sink; `nobody@` there is refused at RCPT, `refused@client.example`
+at MAIL (`smtpd_delay_reject=no`), and DATA is refused for a message with the one recipient `latefail@`. Other domains:
+554. The error sleeps and limits are off: they are about Postfix, and would only make the tests slow.
 """
 
 import os
@@ -88,8 +88,8 @@ MAIN: dict[str, str] = {
 class Postfix:
     """One running instance, and `log` for its lines.
 
-    `port` is the plain one; `no_chunking` does not offer CHUNKING, `turned_away` greets with 554, `trusting` has loopback in
-    its mynetworks.
+    `port` is the plain one; `no_chunking` does not offer CHUNKING, `turned_away` greets with 554, `trusting` has
+    loopback in its mynetworks.
     """
 
     def __init__(self, sink: int, certificate: bytes) -> None:

@@ -1,7 +1,7 @@
 """The programs of the system that these tests run, and what installs each.
 
-Exim cannot be installed beside Postfix (both are mail-transport-agent), so it is unpacked from its package into a folder of
-its own: `SMTPGUARD_EXIM_ROOT`, or /opt/smtpguard-test/exim.
+Exim cannot be installed beside Postfix (both are mail-transport-agent), so it is unpacked from its package into a
+folder of its own: `SMTPGUARD_EXIM_ROOT`, or /opt/smtpguard-test/exim.
 """
 
 import os

@@ -1,7 +1,7 @@
 """A stand-in for Dovecot's auth service, so that Postfix can offer AUTH without Dovecot: user `ann`, password `secret`.
 
-It speaks as much of Dovecot's auth protocol (https://doc.dovecot.org/developer_manual/design/auth_protocol/) as Postfix asks
-for: the handshake, PLAIN and LOGIN, one step or several.
+It speaks as much of Dovecot's auth protocol (https://doc.dovecot.org/developer_manual/design/auth_protocol/) as Postfix
+asks for: the handshake, PLAIN and LOGIN, one step or several.
 """
 
 import base64

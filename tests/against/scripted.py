@@ -1,7 +1,7 @@
 """A stand-in for an upstream, for what neither Postfix nor Exim nor aiosmtpd does: BINARYMIME, no ESMTP.
 
-It answers each command from a literal table, counts chunks, and keeps every message. A stand-in proves nothing about real
-servers; the tests that use it say so by its name.
+It answers each command from a literal table, counts chunks, and keeps every message. A stand-in proves nothing about
+real servers; the tests that use it say so by its name.
 """
 
 import socket

@@ -1,6 +1,7 @@
 """Sends pieces so that the peer reads each one alone: the next goes when the kernel holds nothing unread for the peer.
 
-Without this the pieces of a split end of content would meet again in the peer's receive buffer, and nothing would be split.
+Without this the pieces of a split end of content would meet again in the peer's receive buffer, and nothing would be
+split.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Lawful sessions as literal tables: what is said, piece by piece, and how many replies are awaited behind each piece.
 
 Lawful means: no rule of the catalogue is broken, however odd it looks. Each session begins when the greeting has been
-read, and ends with QUIT or a half-close. `SESSIONS` is for every upstream; the others need an extension, and are lawful only
-where it was offered. `at_close` sessions leave the last word to the upstream's own habits at FIN.
+read, and ends with QUIT or a half-close. `SESSIONS` is for every upstream; the others need an extension, and are lawful
+only where it was offered. Those of `AT_CLOSE` leave the last word to the upstream's own habits at FIN.
 """
 
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ SESSIONS: Final[Table] = {
     "message of one empty line": (EHLO, MAIL, RCPT, DATA, b"\r\n.\r\n", QUIT),
     "dots stuffed": (EHLO, MAIL, RCPT, DATA, b"Subject: d\r\n\r\n..\r\n...\r\n..a\r\n. \r\n.a.\r\n.\r\n", QUIT),
     "dots inside lines": (EHLO, MAIL, RCPT, DATA, b"Subject: d\r\n\r\na.\r\n.b\r\na . b\r\n\r\n\r\n.\r\n", QUIT),
-    "commands as content": (EHLO, MAIL, RCPT, DATA, b"Subject: v\r\n\r\nQUIT\r\nMAIL FROM:<x@y>\r\nDATA\r\n.\r\n", QUIT),
+    "commands as content": (EHLO, MAIL, RCPT, DATA, b"Subject: v\r\n\r\nQUIT\r\nMAIL FROM:<x>\r\nDATA\r\n.\r\n", QUIT),
     "8-bit content": (
         EHLO, b"MAIL FROM:<ann@client.example> BODY=8BITMIME\r\n", RCPT, DATA,
         b"Subject: 8\r\n\r\n" + bytes(range(0x80, 0x100)) + b"\r\n.\r\n", QUIT,
@@ -96,7 +96,7 @@ SESSIONS: Final[Table] = {
         EHLO, MAIL, RCPT, DATA, b"Subject: l\r\n\r\n" + (b"y" * 74 + b"\r\n") * 6900 + b".\r\n", QUIT,
     ),
     "content octet by octet": (EHLO, MAIL, RCPT, DATA, split(b"Subject: s\r\n\r\n..\r\na\r\n.\r\n", 1), QUIT),
-    "end of content cut in the middle": (EHLO, MAIL, RCPT, DATA, Say((b"Subject: e\r\n\r\na\r", b"\n.", b"\r", b"\n")), QUIT),
+    "end of content cut": (EHLO, MAIL, RCPT, DATA, Say((b"Subject: e\r\n\r\na\r", b"\n.", b"\r", b"\n")), QUIT),
     "control octets but NUL as content": (
         EHLO, MAIL, RCPT, DATA, b"Subject: c\r\n\r\na\x01\x08\t\x0b\x0c\x1b\x7f b\r\n.\r\n", QUIT,
     ),
@@ -142,10 +142,17 @@ SESSIONS: Final[Table] = {
     "empty line": (EHLO, b"\r\n", *TX, QUIT),
     # Spellings.
     "lower case": (*(line.lower() for line in (EHLO, MAIL, RCPT, DATA)), TEXT, b"quit\r\n"),
-    "mixed case": (b"eHlO c.example\r\n", b"mAiL fRoM:<ann@client.example>\r\n", b"rCpT tO:<bob@up.example>\r\n", DATA, TEXT, QUIT),
-    "blank behind the colon": (EHLO, b"MAIL FROM: <ann@client.example>\r\n", b"RCPT TO: <bob@up.example>\r\n", DATA, TEXT, QUIT),
+    "mixed case": (
+        b"eHlO c.example\r\n", b"mAiL fRoM:<ann@client.example>\r\n", b"rCpT tO:<bob@up.example>\r\n", DATA, TEXT, QUIT,
+    ),
+    "blank behind the colon": (
+        EHLO, b"MAIL FROM: <ann@client.example>\r\n", b"RCPT TO: <bob@up.example>\r\n", DATA, TEXT, QUIT,
+    ),
     "no brackets": (EHLO, b"MAIL FROM:ann@client.example\r\n", RSET, *TX, QUIT),
-    "trailing blanks": (EHLO, b"MAIL FROM:<ann@client.example>  \r\n", b"RCPT TO:<bob@up.example> \r\n", b"RSET \r\n", b"NOOP  \r\n", QUIT),
+    "trailing blanks": (
+        EHLO, b"MAIL FROM:<ann@client.example>  \r\n", b"RCPT TO:<bob@up.example> \r\n", b"RSET \r\n",
+        b"NOOP  \r\n", QUIT,
+    ),
     "leading blank": (EHLO, b" NOOP\r\n", *TX, QUIT),
     "line of 600": (EHLO, b"NOOP " + b"x" * 600 + b"\r\n", *TX, QUIT),
     "line of 1900": (EHLO, b"NOOP " + b"x" * 1900 + b"\r\n", *TX, QUIT),
@@ -201,7 +208,7 @@ PIPELINED: Final[Table] = {
     "a group octet by octet": (EHLO, split(MAIL + RCPT + RCPT2 + DATA, 1, 4), TEXT, QUIT),
     "two rsets and two mails": (EHLO, ahead(MAIL, RSET, MAIL, RCPT, RSET, MAIL, RCPT, DATA), TEXT, QUIT),
     "unknown verb in a group": (EHLO, ahead(MAIL, b"FROB\r\n", RCPT, DATA), TEXT, QUIT),
-    "half a line behind a group": (EHLO, Say((MAIL + b"RCPT TO:<bo", b"b@up.example>\r\nDA", b"TA\r\n"), 3), TEXT, QUIT),
+    "half a line in a group": (EHLO, Say((MAIL + b"RCPT TO:<bo", b"b@up.example>\r\nDA", b"TA\r\n"), 3), TEXT, QUIT),
     "data refused in a group, rset": (EHLO, ahead(MAIL, LATE, DATA), RSET, *TX, QUIT),
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Where delivered messages end: a small SMTP receiver that keeps what it was given, with its sha-256.
 
-`Delivered.sha256` is that of the content as the sending client wrote it: dots unstuffed, and less the `Received` field that
-the mail server between has put on top (RFC 5321 §4.4), which is the only change it may make.
+`Delivered.sha256` is that of the content as the sending client wrote it: dots unstuffed, and less the `Received` field
+that the mail server between has put on top (RFC 5321 §4.4), which is the only change it may make.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Pipelining clients whose reverse or forward paths are refused did nothing wrong: answered, and never blamed (RFC 2920 §3.1)."""
+"""Pipelining clients whose reverse or forward paths are refused did nothing wrong: answered, never blamed."""
 
 import subprocess
 

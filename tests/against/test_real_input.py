@@ -62,7 +62,7 @@ def before_aiosmtpd(aiosmtpd: Aiosmtpd, make_guard: MakeGuard) -> Guard:
 
 @pytest.mark.timeout(300)
 def test_two_thousand_messages_of_smtp_source(before_postfix: Guard, sink: Sink, tmp_path: Path) -> None:
-    """50 sessions at a time, half the runs one message a session, half many: every sha-256 arrives as often as it was sent."""
+    """50 sessions at a time, with one message each or many: every sha-256 arrives as often as it was sent."""
     smtp_source, box = program("smtp-source"), b"thousands@up.example"
     sent = Counter[str]()
     for number, (count, octets) in enumerate(RUNS):

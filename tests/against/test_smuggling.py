@@ -1,7 +1,8 @@
 """Ends of content that are none: before the guard no octet of them reaches Postfix, which would take some as an end.
 
-Every line end of one or two octets of CR, LF and NUL stands before and behind a lone dot; the best known of them are also cut
-at every octet, and sent octet by octet. Behind it stands a second envelope. Postfix trusts loopback here, as it does where a guard is put before it.
+Every line end of one or two octets of CR, LF and NUL stands before and behind a lone dot; the best known of them are
+also cut at every octet, and sent octet by octet. Behind it stands a second envelope. Postfix trusts loopback here, as it
+does where a guard is put before it.
 """
 
 import itertools
@@ -189,7 +190,7 @@ def test_the_variants_are_many() -> None:
 
 
 def test_without_the_guard_postfix_takes_the_second_envelope(postfix: Postfix) -> None:
-    """The same octets straight to Postfix 3.7: LF.LF and others are an end there; each of them the guard refuses above."""
+    """The same octets straight to Postfix 3.7: LF.LF and others are an end there, which the guard refuses above."""
     taken = []
     for number, (before, after) in enumerate(HIDDEN):
         with RawClient(postfix.trusting) as client:

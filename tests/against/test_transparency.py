@@ -12,8 +12,8 @@ from tests.against.play import Played, differences, play
 from tests.against.sessions import AT_CLOSE, CHUNKED, DSN, PIPELINED, SESSIONS, Table
 from tests.against.tap import Tap
 
-# Exim answers a FIN, and a QUIT between chunks, with a last "421 lost connection". The guard closes both sides when nothing is
-# in flight and lets no word follow the 221 (design rules 16 and 18), so those sessions are played against the others.
+# Exim answers a FIN, and a QUIT between chunks, with a last "421 lost connection". The guard closes both sides when
+# nothing is in flight and lets no word follow the 221 (design rules 16 and 18), so the others play those sessions.
 LAST_WORDS_OF_EXIM = {"quit between chunks"}
 OFFERED: dict[str, dict[str, Table]] = {
     "postfix": {"plain": SESSIONS, "close": AT_CLOSE, "pipelining": PIPELINED, "chunking": CHUNKED, "dsn": DSN},

@@ -1,8 +1,11 @@
 """The course of a session, verb by verb: the half of the walk that knows what a line leads to."""
 
+from dataclasses import replace
+
 from tests.model.outcome import Found, Outcome, Stop, Terms
 from tests.model.payload import Payload
 from tests.model.tape import NEVER, Heard, Step
+from tests.model.walk import ends_message
 from tests.model.words import LONGEST_LOGIN, Words, longest, read, visible
 
 TOGETHER = 64
@@ -85,7 +88,7 @@ class Course(Payload):
     def joins(self, words: Words, start: int) -> bool:
         """Forward a RCPT beside others in flight, if none of them decides it and none of us has an answer."""
         standing = self.standing
-        fits = words.verb == "RCPT" and standing.transaction and not standing.chunking
+        fits = words.verb == "RCPT" and standing.transaction and not standing.chunking and not self.stray(words)
         if not fits or "PIPELINING" not in standing.keywords or words.control:
             return False
         if words.bare and self.terms.verdict("SG301") == "refuse":
@@ -135,13 +138,16 @@ class Course(Payload):
         if words.verb in EMPTY_VERBS:
             self.empty_commands += 1
             if self.empty_commands > self.terms.empty_commands:
+                # Whether a line that is one too many is blamed for its own faults as well is open.
+                kept = [each for each in self.outcome.found if not any(each is one for one in found)]
+                self.outcome.found = [*kept, *(replace(each, sure=False) for each in found)]
                 self.note("SG602")
                 self.close("SG602")
         if verdict == "refuse":
             self.refuse(words, found, codes)
         else:
             self.forward(line, words, found)
-        if words.verb in ("DATA", "BDAT", "BURL") and (words.verb == "DATA" or words.last):
+        if ends_message(words):
             self.end_group()
 
     def refuse(self, words: Words, found: list[Found], codes: tuple[tuple[int, str], ...]) -> None:
@@ -159,7 +165,7 @@ class Course(Payload):
             self.at += words.chunk
             self.wait_for(self.at - 1)
         self.answer(codes=codes)
-        self.refused(words, found)
+        self.refused(words)
         if words.verb == "DATA":
             self.untrusted()
 

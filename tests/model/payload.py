@@ -48,6 +48,7 @@ class Payload(Walk):
 
     def verdict_in_content(self, before: int) -> None:
         """A 4yz or 5yz that is whole before the content is: its verdict. Anything else is out of step."""
+        self.said_unasked(before - 1, b"4", b"5")
         got = self.next_reply(before - 1)
         if got is None:
             if self.upstream.closed < before:
@@ -61,9 +62,6 @@ class Payload(Walk):
 
     def verdict(self, found: list[Found]) -> None:
         """Wait for the verdict on a whole content."""
-        if self.upstream.time(self.heard_to) <= self.now:
-            # Part of a reply came before the dot: the documents judge whole replies only.
-            self.stop("undecided")
         heard = self.reply("CONTENT")
         if any(each.rule.startswith("SG1") for each in found) and heard.code < 400:
             # DATA was accepted against the order; whether its content's 250 surprises once more is open.
@@ -95,8 +93,6 @@ class Payload(Walk):
                 self.upstream_closed(owed=True)
             self.hand(early)
             self.stop("upstream-gone")
-        if whole > self.now and early is None and self.upstream.time(self.heard_to) <= whole:
-            self.stop("undecided")
         self.now = whole
         heard = early or self.reply("BDAT")
         if words.last:
@@ -107,7 +103,13 @@ class Payload(Walk):
 
     def early_refusal(self, whole: int) -> Heard | None:
         """Return the refusal that came before the chunk was whole, if one did."""
-        got = self.next_reply(whole - 1) if whole > self.now else None
+        if whole <= self.now:
+            return None
+        early = self.unasked(whole - 1, b"4", b"5")
+        if early < NEVER:
+            self.outcome.up += self.client.octets[self.at : self.client.read_by(early)]
+            self.said_unasked(early, b"4", b"5")
+        got = self.next_reply(whole - 1)
         if got is None:
             return None
         if got[1] is None or got[1].code < 400 or got[1].code == 421:

@@ -36,6 +36,11 @@ class Group:
         return self.pipelined and self.refusal
 
 
+def ends_message(words: Words) -> bool:
+    """Return whether a command group ends with this command: DATA, or the last chunk."""
+    return words.verb == "DATA" or words.last
+
+
 class Walk:
     """The two tapes, how far they have been read, and what came of it."""
 
@@ -48,7 +53,8 @@ class Walk:
         self.outcome = Outcome()
         self.previous = "GREETING"
         self.flight: list[tuple[Words, list[Found]]] = []
-        self.narrow, self.wide = Group(), Group()
+        self.group = Group()
+        self.unserved = self.astray = False
         self.violations = self.empty_commands = 0
         self.data_refused = False
 
@@ -110,13 +116,29 @@ class Walk:
     def unsolicited(self, until: int) -> NoReturn:
         """Nothing is owed and UPSTREAM spoke: a 421 is handed on, anything else is out of step."""
         got = self.next_reply(until)
-        if got is None:
+        if got is None or (got[1] and got[1].code != 421):
+            self.said_unasked(until, b"421")
             self.stop("undecided")
         self.now = max(self.now, got[0])
         if got[1] and got[1].code == 421:
             self.hand(got[1])
             self.stop("goodbye")
         self.out_of_step()
+
+    def unasked(self, until: int, *may: bytes) -> int:
+        """Return the step, at most `until`, in which what UPSTREAM began to say could be none of `may`; else NEVER."""
+        for time in sorted(set(self.upstream.times[self.heard_to :])):
+            begun = self.upstream.octets[self.heard_to : self.upstream.read_by(time)]
+            if time <= until and not any(begun.startswith(each) or each.startswith(begun) for each in may):
+                return time
+        return NEVER
+
+    def said_unasked(self, until: int, *may: bytes) -> None:
+        """Out of step as soon as UPSTREAM begins to say what nobody waits for."""
+        time = self.unasked(until, *may)
+        if time < NEVER:
+            self.now = max(self.now, time)
+            self.out_of_step()
 
     def wait_for(self, index: int) -> None:
         """Wait until octet `index` of CLIENT was read."""
@@ -180,15 +202,20 @@ class Walk:
         """Move on with a reply, note a surprise, hand the reply on."""
         moved(self.standing, words, heard)
         if heard.code >= 400:
-            self.refused(words, found)
+            self.refused(words)
+        elif words.verb == "MAIL":
+            self.unserved = False
         self.surprise(words, found, heard)
         self.hand(heard)
 
-    def refused(self, words: Words, found: list[Found]) -> None:
-        """A MAIL or RCPT was refused, by whomever. Whether a RCPT without any MAIL excuses what follows it is open."""
+    def refused(self, words: Words) -> None:
+        """A command was refused, by whomever: what that means for the rest of its group and for the next one."""
+        if words.verb == "MAIL":
+            self.astray, self.unserved = self.unserved, False
         if words.verb in ("MAIL", "RCPT"):
-            self.wide.refusal = True
-            self.narrow.refusal |= not any(each.rule == "SG102" for each in found)
+            self.group.refusal = True
+        elif ends_message(words):
+            self.unserved = self.group.excuses
 
     def surprise(self, words: Words, found: list[Found], heard: Heard) -> None:
         """SG505: UPSTREAM took what the order forbids, or says "no such command" to what is lawful."""
@@ -200,24 +227,33 @@ class Walk:
             self.note("SG505", sure=not found)
 
     def regroup(self, words: Words, *, ahead: bool) -> None:
-        """Keep the command group: `narrow` as tight as the text can be read, `wide` as far as it can."""
-        if words.verb in ("EHLO", "HELO", "RSET", "QUIT"):
+        """Keep the command group: it begins with MAIL, or where the one before it ended (design rule 8)."""
+        if words.verb in ("MAIL", "EHLO", "HELO", "RSET", "QUIT"):
             self.end_group()
-        if words.verb not in ("RCPT", "DATA", "BDAT", "BURL"):
-            self.narrow = Group()
-        if words.verb in ("MAIL", "RCPT", "DATA", "BDAT", "BURL") and ahead and "PIPELINING" in self.standing.keywords:
-            self.wide.pipelined = True
-            self.narrow.pipelined = words.verb != "MAIL" or self.narrow.pipelined
+        self.group.pipelined |= ahead and "PIPELINING" in self.standing.keywords
+        self.unserved &= ahead
 
     def end_group(self) -> None:
         """Begin a new command group."""
-        self.narrow, self.wide = Group(), Group()
+        self.group, self.astray = Group(), False
 
-    def blame(self) -> bool | None:
-        """Return whether what is broken now is a consequence; None if the text can be read either way."""
-        if self.narrow.excuses == self.wide.excuses:
-            return self.wide.excuses
-        return None
+    def excused(self, rule: str, *, ahead: bool) -> bool:
+        """Return whether a broken order rule is a consequence: CLIENT cannot have known."""
+        if rule == "SG115":
+            return ahead
+        if rule == "SG105":
+            return self.group.pipelined and self.unserved
+        return rule in ("SG102", "SG103", "SG104") and self.group.excuses
+
+    def stray(self, words: Words) -> list[str]:
+        """Return what a command breaks whose own MAIL was refused, while UPSTREAM still has the transaction before it.
+
+        Pipelined messages: the content of the first was refused here as a consequence, so its transaction is open and the MAIL of
+        the second is nested. What belongs to the second must not get into the first.
+        """
+        if not (self.group.pipelined and self.astray) or words.verb not in ("RCPT", "DATA", "BDAT", "BURL"):
+            return []
+        return ["SG102" if words.verb == "RCPT" else "SG103"]
 
     def findings(self, words: Words, *, ahead: bool, silent: bool) -> list[Found]:
         """Judge one line: every rule it breaks, with the verdict on each."""
@@ -232,8 +268,8 @@ class Walk:
             Found(rule, self.terms.verdict(rule), sure=rule in ("SG405", "SG306", "SG302") or not doubtful)
             for rule in first
         ]
-        for rule in broken(self.standing, words):
-            consequence = self.blame() if rule in ("SG102", "SG103", "SG104") else False
+        for rule in broken(self.standing, words) or self.stray(words):
+            consequence = self.excused(rule, ahead=ahead)
             found.append(Found(rule, self.terms.verdict(rule), consequence, sure=not doubtful))
         return found
 

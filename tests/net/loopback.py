@@ -69,7 +69,8 @@ class Client:
         """Expect lines that begin so; b"" is the orderly end."""
         for beginning in beginnings:
             line = await self.line()
-            assert line.startswith(beginning) and (line or not beginning), f"{line!r}, not {beginning!r}"
+            said = line.startswith(beginning) if beginning else not line
+            assert said, f"{line!r}, not {beginning!r}"
 
     def close(self) -> None:
         """Close; input unread makes it a reset."""

@@ -60,7 +60,19 @@ class Peer:
         """Expect lines that begin so; b"" is the orderly end."""
         for beginning in beginnings:
             line = await self.line()
-            assert line.startswith(beginning) and (line or not beginning), f"{line!r}, not {beginning!r}"
+            said = line.startswith(beginning) if beginning else not line
+            assert said, f"{line!r}, not {beginning!r}"
+
+    async def until_reset(self) -> bytes:
+        """Return all that comes until the reset."""
+        while True:
+            try:
+                data = await self.stream.receive_some(65536)
+            except trio.BrokenResourceError:
+                rest, self._read = self._read, b""
+                return rest
+            assert data, "an orderly end"
+            self._read += data
 
     async def rest(self) -> bytes:
         """Return all that comes until the orderly end."""

@@ -33,7 +33,7 @@ async def _take_all(stage: Stage, size: int) -> bytes:
 
 
 async def test_a_stalled_upstream_stops_content(autojump_clock: MockClock) -> None:
-    """CLIENT has 4 MiB to send, UPSTREAM takes none: one read and the held input are in here, the rest is in the kernel."""
+    """CLIENT has 4 MiB to send, UPSTREAM takes none: one read and the held input are in here, no more."""
     async with staged(client=memory_pair(near=8 * MIB), upstream=memory_pair(far=KIB)) as stage:
         await stage.content()
         content = b"x" * (4 * MIB) + b"\r\n.\r\n"
@@ -119,7 +119,9 @@ async def test_a_client_that_reads_no_replies_is_not_read(autojump_clock: MockCl
 @pytest.mark.parametrize("stalled", ["client", "upstream"])
 async def test_memory_does_not_grow_with_a_stall(autojump_clock: MockClock, stalled: str) -> None:
     """Opaque octets flood both ways, one side stalls: not more than a read in each direction is in here."""
-    async with staged(client=memory_pair(near=8 * MIB), upstream=memory_pair(near=8 * MIB), policy=policy_for()) as stage:
+    async with staged(
+        client=memory_pair(near=8 * MIB), upstream=memory_pair(near=8 * MIB), policy=policy_for()
+    ) as stage:
         await stage.identified()
         await stage.command(b"STARTTLS", b"220 go")
         await stage.client.stream.send_all(b"\x16hello")

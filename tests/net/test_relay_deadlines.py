@@ -1,4 +1,4 @@
-"""Each deadline of rule 20 at its default: not a second early, and not later than the sweeper's second and the clock's."""
+"""Each deadline of rule 20 at its default: not a second early, and late by the sweeper's resolution at most."""
 
 from collections.abc import Awaitable, Callable
 
@@ -157,7 +157,7 @@ async def test_verdict_with_client_gone(autojump_clock: MockClock) -> None:
         stage.client.stream.cut()
         await stage.closed.wait()
         assert 900 <= trio.current_time() - began <= 900 + 2 + RESOLUTION
-    assert stage.findings[0] == "SG504"
+    assert "SG504" in stage.findings
 
 
 async def test_write_to_upstream(autojump_clock: MockClock) -> None:

@@ -21,15 +21,6 @@ STREAMED = [
 ]
 
 
-async def _until_reset(stage: Stage) -> bytes:
-    """Read UPSTREAM's end until the reset, and return what came before it."""
-    came = b""
-    with pytest.raises(trio.BrokenResourceError):
-        while data := await stage.upstream.stream.receive_some(65536):
-            came += data
-    return came
-
-
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("climb", BOUNDARY)
 async def test_client_gone_between_commands(autojump_clock: MockClock, climb: Climb, end: str) -> None:
@@ -50,7 +41,7 @@ async def test_client_gone_in_a_message_cuts_upstream(autojump_clock: MockClock,
         await climb(stage)
         getattr(stage.client.stream, end)()
         with trio.fail_after(1):
-            assert (await _until_reset(stage)).strip(b"0123456789") == b""
+            assert (await stage.upstream.until_reset()).strip(b"0123456789") == b""
         assert stage.near_upstream.was_cut
     assert (stage.findings, stage.end) == ([], "client-gone")
 
@@ -62,7 +53,7 @@ async def test_content_without_its_end_is_never_ended_by_us(autojump_clock: Mock
         await stage.client.say(b"half", b"a message")
         await stage.upstream.hears(b"half")
         stage.client.stream.cut()
-        assert b"." not in await _until_reset(stage)
+        assert b"." not in await stage.upstream.until_reset()
     assert stage.near_upstream.was_cut
 
 
@@ -175,7 +166,7 @@ async def test_a_verdict_half_written(autojump_clock: MockClock) -> None:
 
 
 async def test_a_verdict_is_awaited_for_a_client_given_up(autojump_clock: MockClock) -> None:
-    """CLIENT does not take the 354, sends its message all the same and is given up: the verdict is read when it comes."""
+    """CLIENT does not take the 354, sends its message all the same and is given up: the verdict is read yet."""
     async with staged() as stage:
         await stage.recipients()
         stage.client.stream.capacity = 5  # type: ignore[attr-defined]
@@ -238,7 +229,7 @@ async def test_a_verdict_comes_before_the_loss_of_upstream(autojump_clock: MockC
 
 
 async def test_what_upstream_said_before_a_failed_write_is_handed_on(autojump_clock: MockClock) -> None:
-    """UPSTREAM refuses the content and resets: the next write fails, but its 552 is there to be read and is handed on."""
+    """UPSTREAM refuses the content and resets: the next write fails, its 552 is read and handed on."""
     for _ in range(10):  # trio wakes the two readers in either order
         near, far = _deaf_pair()
         async with staged(upstream=(near, far)) as stage:

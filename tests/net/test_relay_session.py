@@ -8,6 +8,7 @@ from smtpguard.net import Stream, Unreachable
 from tests.net.stage import HELLO, Peer, Stage, staged
 from tests.net.streams import lockstep_pair, memory_pair
 
+
 async def test_a_whole_session_passes_octet_for_octet(autojump_clock: MockClock) -> None:
     """EHLO to QUIT with one message: each side hears the other's own octets, and both are closed at the end."""
     async with staged() as stage:
@@ -66,7 +67,7 @@ async def test_nothing_is_forwarded_before_the_greeting(autojump_clock: MockCloc
 
 
 async def test_half_close_is_answered_to_the_end(autojump_clock: MockClock) -> None:
-    """CLIENT shuts its side behind a pipelined group: all that is complete is forwarded and answered, then both close."""
+    """CLIENT shuts its side behind a pipelined group: all of it is forwarded and answered, then both close."""
     async with staged() as stage:
         await stage.identified()
         await stage.client.say(b"MAIL FROM:<a@b>", b"RCPT TO:<c@d>", b"RSET")

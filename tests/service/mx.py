@@ -26,7 +26,7 @@ class Mx:
 
     def reply(self, line: bytes) -> bytes:
         """Return what the script says to a line."""
-        return next(reply for start, reply in (self.script | OTHERS).items() if line.startswith(start))  # type: ignore[operator]
+        return next(reply for start, reply in {**self.script, **OTHERS}.items() if line.startswith(start))
 
     async def answer(self, stream: trio.SocketStream) -> None:
         """Serve one connection."""

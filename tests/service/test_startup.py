@@ -38,7 +38,8 @@ def test_only_loopback(hosts: list[str], local: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("descriptors_", "carried"), [(0, 0), (32, 0), (33, 0), (34, 1), (1024, 496), (2032, 1000), (1 << 30, (1 << 29) - 16)]
+    ("descriptors_", "carried"),
+    [(0, 0), (32, 0), (33, 0), (34, 1), (1024, 496), (2032, 1000), (1 << 30, (1 << 29) - 16)],
 )
 def test_sessions_carried(descriptors_: int, carried: int) -> None:
     """(limit - 32) // 2, and never less than none."""

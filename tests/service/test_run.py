@@ -1,0 +1,110 @@
+"""The process: `python -m smtpguard run`, its exit codes, and SIGTERM."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from smtpguard.config import Address
+from tests.against.deadline import free_port
+from tests.against.scripted import REPLIES, ScriptedStandIn
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def mx() -> Iterator[ScriptedStandIn]:
+    """An upstream in a thread; it accepts every recipient, so it is an open relay."""
+    assert REPLIES[b"RCPT"].startswith(b"250")
+    stand_in = ScriptedStandIn()
+    yield stand_in
+    stand_in.close()
+
+
+@contextmanager
+def _process(folder: Path, listen: Address, upstream: int, *settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    pairs = (f"audit.directory={folder / 'audit'}", f"log.target={folder / 'log'}", *settings)
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "smtpguard", "run", "--listen", str(listen), "--upstream", f"127.0.0.1:{upstream}",
+            *(word for pair in pairs for word in ("--set", pair)),
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def _connected(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
+    while process.poll() is None:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=10)
+        except ConnectionRefusedError:
+            continue
+    raise AssertionError(process.communicate()[1].decode())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(tmp_path: Path, mx: ScriptedStandIn, number: signal.Signals) -> None:
+    """The idle client hears 421 and FIN, the exit code is 0, the log has its last line and the audit its session."""
+    listen = Address("127.0.0.1", free_port())
+    with _process(tmp_path, listen, mx.port) as process:
+        with _connected(listen.port, process) as client, client.makefile("rb") as lines:
+            assert lines.readline().startswith(b"220")
+            client.sendall(b"RCPT TO:<a@b>\r\n")
+            assert lines.readline().startswith(b"503 5.5.1")
+            process.send_signal(number)
+            assert lines.readline().startswith(b"421 4.3.2")
+            assert lines.readline() == b""
+        assert process.wait(20) == 0
+    log = (tmp_path / "log").read_text()
+    assert log.splitlines()[-1].endswith("stopped")
+    assert "rule=SG102" in log
+    (segment,) = (tmp_path / "audit").rglob("*.jsonl")
+    assert len(segment.read_text().splitlines()) == 2
+
+
+def test_an_open_relay_exits_with_the_cure(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """Exit code 78, the cure on standard error, and nobody was served."""
+    listen = Address("0.0.0.0", free_port())
+    with _process(tmp_path, listen, mx.port) as process:
+        said = process.communicate(timeout=20)[1].decode()
+        assert process.returncode == 78
+    assert "relays mail of strangers" in said
+    assert "mynetworks" in said
+    assert "Traceback" not in said
+
+
+def test_a_port_in_use_exits_with_the_cure(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """The address, the reason and the cure on standard error, no stack, and not exit code 0."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = Address("127.0.0.1", other.getsockname()[1])
+        with _process(tmp_path, listen, mx.port) as process:
+            said = process.communicate(timeout=20)[1].decode()
+            assert process.returncode > 0
+    assert f"listen = {listen}: Address already in use; another program has this port" in said
+    assert "Traceback" not in said
+
+
+def test_a_signal_while_upstream_is_being_asked(tmp_path: Path) -> None:
+    """The probe of an upstream that says nothing is no reason not to go: exit code 0, the log is written."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        listen = Address("0.0.0.0", free_port())
+        with _process(tmp_path, listen, silent.getsockname()[1]) as process:
+            silent.settimeout(20)
+            asking, _ = silent.accept()
+            with asking:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+    assert (tmp_path / "log").exists()

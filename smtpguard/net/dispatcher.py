@@ -39,8 +39,8 @@ class Dispatcher:
         """Call `handler` whenever the socket is readable, until `forget`; it must not raise, and must read or
         forget."""
         assert not self._handling, "a descriptor registered in a batch could be one that the batch has freed"
-        self._handlers[descriptor] = handler
         self._epoll.register(descriptor, select.EPOLLIN)
+        self._handlers[descriptor] = handler
 
     def forget(self, descriptor: int) -> None:
         """Call no more; to be said once, before the socket is closed."""

@@ -16,11 +16,13 @@ from typing import Final
 
 import trio
 
+from smtpguard.net.deadlines import LINGER, Deadlines
 from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.gate import Gate, folded
-from smtpguard.net.relay import LINGER, Deadlines, Hooks, Observer, Relay
+from smtpguard.net.relay import Relay
 from smtpguard.net.stream import TcpStream
 from smtpguard.net.upstream import Upstream
+from smtpguard.net.wire import Hooks, Observer, Wire
 from smtpguard.smtp import CATALOGUE, SHUTTING_DOWN, TOO_MANY_SESSIONS, Close, Link, Policy, Session, SessionStarted
 
 BATCH: Final = 64
@@ -132,10 +134,10 @@ class Server:
             upstream=str(self._upstream),
         )
 
-    def _forget(self, relay: Relay) -> None:
+    def _forget(self, relay: Wire) -> None:
         self._relays.discard(relay)
-        self._gate.leave(relay.link.client_ip)
         self._upstream.pipeconnect = self._upstream.pipeconnect or relay.offers_pipeconnect
+        self._gate.leave(relay.link.client_ip)
 
     def _turn_away(self, stream: TcpStream, link: Link, setting: str, nursery: trio.Nursery) -> None:
         self._warnings.turned_away(link, setting)
@@ -172,6 +174,7 @@ class Server:
             await trio.sleep(1)
             now = trio.current_time()
             for relay in tuple(self._relays):
+                self._upstream.pipeconnect = self._upstream.pipeconnect or relay.offers_pipeconnect
                 try:
                     relay.sweep(now)
                 except Exception:

@@ -80,9 +80,13 @@ class TcpStream:
                 return data
 
     def watch(self, dispatcher: Dispatcher, handler: Callable[[], None]) -> None:
-        """Have `handler` called whenever `receive_now` would give octets or the end, until `unwatch` or the close."""
-        self._watcher = dispatcher
+        """Have `handler` called whenever `receive_now` would give octets or the end, until `unwatch` or the close.
+
+        Raises:
+            OSError: it cannot be watched; see `Dispatcher.watch`.
+        """
         dispatcher.watch(self._descriptor, handler)
+        self._watcher = dispatcher
 
     def unwatch(self) -> None:
         """Have nobody called any more. May be said again, and behind the close."""

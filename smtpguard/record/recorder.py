@@ -27,7 +27,16 @@ from smtpguard.record.lane import Lane
 from smtpguard.record.lines import Level, Line
 from smtpguard.record.log import LogSettings, OperatorLog, note, stack
 from smtpguard.record.segments import Segments
-from smtpguard.smtp import Declined, Event, Finding, InspectionEnded, Link, SessionEnded, SessionStarted
+from smtpguard.smtp import (
+    Declined,
+    Event,
+    Finding,
+    InspectionEnded,
+    Link,
+    SessionEnded,
+    SessionStarted,
+    Verdict,
+)
 
 TICK: Final = 1.0
 """Seconds between two batches."""
@@ -36,10 +45,14 @@ SLICE: Final = 200
 """Events made into text before the loop gets its turn: some 3 ms."""
 
 LINES_PER_SESSION: Final = 20
-"""Finding lines of one session."""
+"""Lines of one session about what was only noted, or was a consequence."""
 
 EVENTS_PER_SESSION: Final = 100
-"""Audit events of one session, its end not counted."""
+"""Audit events of one session about the same."""
+
+ANSWERED_PER_SESSION: Final = 200
+"""Lines and events of one session about refusals, which no note may crowd out; a close is always written. Sessions end
+after `limits.violations` of them, so the bound is met only where that is switched off."""
 
 LOSSES_SAID_EVERY: Final = 60.0
 """Seconds between two warnings about one sink."""
@@ -56,8 +69,30 @@ class _Tally:
 
     lines: int = 0
     events: int = 0
+    answered_lines: int = 0
+    answered_events: int = 0
     noticed: bool = False
     held_back: dict[str, int] = field(default_factory=dict)
+
+    def admits_line(self, finding: Finding) -> bool:
+        """Count a line about a finding, and tell whether it is written."""
+        if _is_answered(finding):
+            self.answered_lines += 1
+            return self.answered_lines <= ANSWERED_PER_SESSION or finding.verdict is Verdict.CLOSE
+        self.lines += 1
+        return self.lines <= LINES_PER_SESSION
+
+    def admits_event(self, event: Finding | Declined) -> bool:
+        """Count an audit event, and tell whether it is kept."""
+        if isinstance(event, Finding) and _is_answered(event):
+            self.answered_events += 1
+            return self.answered_events <= ANSWERED_PER_SESSION or event.verdict is Verdict.CLOSE
+        self.events += 1
+        return self.events <= EVENTS_PER_SESSION
+
+
+def _is_answered(finding: Finding) -> bool:
+    return finding.answer is not None and not finding.consequence
 
 
 _NONE: Final = _Tally()
@@ -218,8 +253,7 @@ class Recorder:
             return
         tally = self._tally(link)
         tally.noticed = tally.noticed or line.level >= Level.INFO
-        if tally.lines < LINES_PER_SESSION:
-            tally.lines += 1
+        if tally.admits_line(finding):
             yield line
         else:
             tally.held_back[rule_id] = tally.held_back.get(rule_id, 0) + 1
@@ -238,9 +272,7 @@ class Recorder:
         """Queue an audit event, within the bounds of its session."""
         if not self._audit:
             return
-        tally = self._tally(link)
-        if tally.events < EVENTS_PER_SESSION:
-            tally.events += 1
+        if self._tally(link).admits_event(event):
             self._audit.offer(hour_of(at), self._auditor.line(link, at, event))
 
     def _tally(self, link: Link) -> _Tally:

@@ -10,7 +10,7 @@ from smtpguard.smtp import order, rules
 from smtpguard.smtp.flight import Flight
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy, Ruling
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.rules import Rule, Section
 from smtpguard.smtp.syntax import Command
 from smtpguard.smtp.vocabulary import GROUP_END, State, Verb
 
@@ -45,30 +45,32 @@ IN_TIME = Circumstances()
 """Most lines: alone, and behind the reply to their predecessor."""
 
 
-# What follows these is judged by rules of its own: SG201, SG204, SG205, SG206; and commands pipelined behind the
-# final dot are in order: it ends no group (RFC 2920 §3.1).
 _SUSPECT = frozenset({Verb.FORBIDDEN, Verb.STARTTLS})
 """Verbs that may break a rule of the other sections though nothing is wrong with the line's time and shape."""
 
+# What follows these is judged by rules of its own: SG201, SG204, SG205, SG206; and commands pipelined behind the
+# final dot are in order: it ends no group (RFC 2920 §3.1).
 _NO_PREDECESSOR = frozenset({Verb.GREETING, Verb.DATA, Verb.CONTENT, Verb.STARTTLS, Verb.QUIT})
 
 
 def judge(policy: Policy, facts: Facts, flight: Flight, command: Command, when: Circumstances) -> Judgement:
     """Charge a command line with every rule that it breaks."""
     broken = order.findings(facts, command.verb)
-    if when.ahead or command.flaw is not None or command.bare_lf or command.verb in _SUSPECT:
-        broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when), *broken]
     stray = flight.stray(command)
     if stray is not None and not broken:
         broken.append(stray)
+    if when.ahead or command.flaw is not None or command.bare_lf or command.verb in _SUSPECT:
+        broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when), *broken]
     late = when.after_refused_data and command.verb is Verb.UNKNOWN
     if not broken and not late:
         return ()
+    innocent = any(flight.is_consequence(rule) or _is_doubtful(rule, when) for rule in broken)
     charges = [
         Charge(
             rule,
             policy.ruling(rule, authenticated=facts.authenticated),
-            flight.is_consequence(rule) or _is_doubtful(rule, when),
+            # One refusal explains all that is out of order with a line: its keywords were refused with the hello, too.
+            innocent and rule.section is Section.ORDER,
         )
         for rule in broken
     ]

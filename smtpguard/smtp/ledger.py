@@ -19,8 +19,8 @@ _NOT_SMTP = frozenset({rules.SG401, rules.SG402, rules.SG403})
 _QUOTABLE = SHOWN | {Verb.GREETING, Verb.DATA, Verb.CONTENT}
 _EMPTY = frozenset({Verb.NOOP, Verb.RSET, Verb.HELP, Verb.VRFY, Verb.UNKNOWN})
 _UNCOUNTED = frozenset({Verb.GREETING, Verb.CONTENT, Verb.SASL})
-FINDINGS_KEPT = 200
-"""Findings of a session that become events; the counters go on. A client can send 10,000 bad lines in one segment."""
+NOTES_KEPT = 20
+"""Notes and consequences of one rule that become events in a session; the counters go on."""
 
 _HELLO_SHOWN = 255
 """Octets of the hello's argument that are kept: RFC 5321 §4.5.3.1.2 allows a domain no more."""
@@ -30,8 +30,8 @@ class Ledger:
     """Counters and events of one session."""
 
     __slots__ = (
-        "_commands", "_consequences", "_empty_commands", "_events", "_findings", "_hello", "_last_verb", "_not_smtp",
-        "_opaque", "_previous",        "_refused_messages", "_rules", "errors", "history", "octets_in", "octets_out",
+        "_commands", "_consequences", "_empty_commands", "_events", "_hello", "_last_verb", "_not_smtp", "_noted",
+        "_opaque", "_previous", "_refused_messages", "_rules", "errors", "history", "octets_in", "octets_out",
         "sequence", "violations",
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ class Ledger:
         self.errors = 0
         """5yz replies of our own, consequences not counted."""
         self.violations = 0
-        self._findings = 0
+        self._noted: dict[str, int] = {}
         self._consequences = 0
         self._empty_commands = 0
         self._refused_messages = 0
@@ -170,9 +170,12 @@ class Ledger:
             if rule.section not in _NOT_BLAMED and one.ruling.enforced in (REFUSE, CLOSE):
                 self.violations += 1
         self._not_smtp = self._not_smtp or rule in _NOT_SMTP
-        self._findings += 1
-        if self._findings > FINDINGS_KEPT:
-            return
+        # Whatever smtpguard answers is recorded (at most `limits.violations` and one close); what it only notes, and
+        # consequences, are not worth an event each where a client sends 10,000 of them in one segment.
+        if one.consequence or not one.ruling.answered:
+            self._noted[rule.id] = self._noted.get(rule.id, 0) + 1
+            if self._noted[rule.id] > NOTES_KEPT:
+                return
         self._events.append(
             Finding(
                 rule=rule,

@@ -24,41 +24,41 @@ class Reading(Hearing):
 
     __slots__ = ()
 
-    # --- CLIENT: one step per phase, True while there may be another -----------------------------------------------
+    # --- one step per phase ----------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        while _STEP[self._phase](self):
-            pass
+        """Take steps while they get on: a step that took nothing and changed no phase is the last, whatever it is."""
+        held, phase = -1, Phase.OVER
+        while self._inbox.held and (self._inbox.held != held or self._phase is not phase):
+            held, phase = self._inbox.held, self._phase
+            _STEP[phase](self)
 
-    def _read_command(self) -> bool:
+    def _read_command(self) -> None:
         inbox, owed = self._inbox, self._flight.owed
-        if not inbox.held or (owed and not self._may_read_on(owed[-1])):
-            return False
-        if self._first_line and not self._is_smtp():
-            return False
+        if (owed and not self._may_read_on(owed[-1])) or (self._first_line and not self._is_smtp()):
+            return
         length = inbox.line_length()
         if self._is_too_long(length):
-            # An answer of ours waits until nothing is in flight.
-            return False if owed else self._refuse_overlong()
+            if not owed:
+                self._refuse_overlong()
+            return
         if not length:
-            return False
+            return
         command = parse_command(inbox.head(length))
         if owed and not self._may_join(command):
-            return False
+            return
         in_time = not (inbox.ahead or owed or self._early_hello or self._after_refused_data or inbox.held > length)
         when = IN_TIME if in_time else self._circumstances(command, behind=inbox.held > length)
         self._flight.read(command, ahead=when.ahead, pipelining=self._facts.offers(b"PIPELINING"))
         judgement = judge(self._policy, self._facts, self._flight, command, when)
-        answered = bool(judgement) and judgement[0].ruling.answered
-        if owed and answered:
+        if not judgement or not judgement[0].ruling.answered:
+            self._take_line(command)
+            if not self._over_empty_limit(command):
+                self._forward(command, judgement, ahead=when.ahead)
+        elif not owed:
             # An answer of ours waits until nothing is in flight.
-            return False
-        self._take_line(command)
-        if answered:
+            self._take_line(command)
             self._refuse(command, judgement, ahead=when.ahead)
-        elif not self._over_empty_limit(command):
-            self._forward(command, judgement, ahead=when.ahead)
-        return True
 
     def _may_read_on(self, newest: Command) -> bool:
         """Tell whether the next line may be looked at while replies are owed."""
@@ -116,19 +116,19 @@ class Reading(Hearing):
             return False
         return octets > limits.sasl_line or not (self._phase is Phase.SASL or may_be_long(self._inbox.head(64)))
 
-    def _refuse_overlong(self) -> bool:
+    def _refuse_overlong(self) -> None:
         command = parse_overlong(self._inbox.head(64)) if self._phase is Phase.COMMAND else Command(b"", Verb.SASL)
         self._ledger.command(command)
         self._close_for(self._charge(rules.SG303), command, ahead=self._inbox.ahead)
-        return False
 
-    def _read_sasl(self) -> bool:
+    def _read_sasl(self) -> None:
         inbox = self._inbox
         length = inbox.line_length()
-        if inbox.held and self._is_too_long(length):
-            return self._refuse_overlong()
+        if self._is_too_long(length):
+            self._refuse_overlong()
+            return
         if not length:
-            return False
+            return
         command = parse_sasl(inbox.head(length))
         when = self._circumstances(command, behind=False)
         judgement = judge_sasl(self._policy, self._facts, command, when)
@@ -138,13 +138,12 @@ class Reading(Hearing):
         else:
             self._phase = Phase.COMMAND
             self._forward(command, judgement, ahead=when.ahead)
-        return True
 
-    def _read_content(self) -> bool:
+    def _read_content(self) -> None:
         was_bare = self._content.bare_newline
         fed = self._content.feed(self._inbox.take(self._inbox.held))
         if self._content.bare_newline and not was_bare and not self._may_be_bare():
-            return False
+            return
         if fed.forward:
             self._up.append(fed.forward)
         if fed.outcome is Outcome.HIDDEN_END:
@@ -156,7 +155,6 @@ class Reading(Hearing):
             self._await_reply(END_OF_CONTENT)
             if fed.rest:
                 self._inbox.put(fed.rest)
-        return fed.outcome is Outcome.ENDED
 
     def _may_be_bare(self) -> bool:
         """Record a bare newline in content, and close where policy says so."""
@@ -167,45 +165,39 @@ class Reading(Hearing):
         self._note(judgement, END_OF_CONTENT, forwarded=True)
         return True
 
-    def _read_chunk(self) -> bool:
+    def _read_chunk(self) -> None:
         taken = self._inbox.take(self._left)
-        if taken:
-            self._up.append(taken)
+        self._up.append(taken)
         self._left -= len(taken)
         if self._left:
-            return False
+            return
         self._phase = Phase.COMMAND
         self._turn += 1
         if self._kept is not None:
             kept, self._kept = self._kept, None
             self._settle(self._flight.owed.pop(0), kept)
-        return True
 
-    def _swallow_chunk(self) -> bool:
+    def _swallow_chunk(self) -> None:
         self._left -= len(self._inbox.take(self._left))
         if self._left or self._swallowed is None:
-            return False
+            return
         command, answer, rule = self._swallowed
         self._swallowed = None
         self._phase = Phase.COMMAND
         self._say(command, answer, rule)
-        return True
 
-    def _read_handshake(self) -> bool:
+    def _read_handshake(self) -> None:
         if self._inbox.head(1) != OPENS_TLS:
             self._close_for(self._charge(rules.SG205), UNNAMED, ahead=True)
-            return False
+            return
         self._phase = Phase.OPAQUE
         self._ledger.inspection_ended()
-        return True
 
-    def _pass_on(self) -> bool:
+    def _pass_on(self) -> None:
         self._up.append(self._inbox.take(self._inbox.held))
-        return False
 
-    def _drop(self) -> bool:
+    def _drop(self) -> None:
         self._inbox.clear()
-        return False
 
     # --- what becomes of a line ------------------------------------------------------------------------------------
 
@@ -289,7 +281,7 @@ def _is_unserved_data(one: Charge) -> bool:
     return one.consequence and one.rule is rules.SG104
 
 
-_STEP: Final[dict[Phase, Callable[[Reading], bool]]] = {
+_STEP: Final[dict[Phase, Callable[[Reading], None]]] = {
     Phase.COMMAND: Reading._read_command,
     Phase.SASL: Reading._read_sasl,
     Phase.CONTENT: Reading._read_content,

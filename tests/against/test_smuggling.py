@@ -1,8 +1,8 @@
 """Ends of content that are none: before the guard no octet of them reaches Postfix, which would take some as an end.
 
 Every line end of one or two octets of CR, LF and NUL stands before and behind a lone dot; the best known of them are
-also cut at every octet, and sent octet by octet. Behind it stands a second envelope. Postfix trusts loopback here, as it
-does where a guard is put before it.
+also cut at every octet, and sent octet by octet. Behind it stands a second envelope. Postfix trusts loopback here, as
+it does where a guard is put before it.
 """
 
 import itertools

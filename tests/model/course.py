@@ -153,8 +153,12 @@ class Course(Payload):
     def refuse(self, words: Words, found: list[Found], codes: tuple[tuple[int, str], ...]) -> None:
         """Answer in UPSTREAM's place; a refused chunk is swallowed first."""
         # The limit first: where the session ends, nothing need be swallowed.
-        if any(each.verdict == "refuse" and not each.consequence for each in found):
-            self.violations += 1
+        refusing = [each.consequence for each in found if each.verdict == "refuse"]
+        self.violations += not all(refusing)
+        # A line that is refused for a consequence and for a violation: whether it counts is open.
+        self.doubtful_violations += any(refusing) and not all(refusing)
+        if self.violations > self.terms.violations >= self.violations - self.doubtful_violations:
+            self.stop("undecided")
         if self.violations > self.terms.violations:
             self.note("SG601")
             self.close("SG601")

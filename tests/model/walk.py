@@ -55,7 +55,7 @@ class Walk:
         self.flight: list[tuple[Words, list[Found]]] = []
         self.group = Group()
         self.unserved = self.astray = False
-        self.violations = self.empty_commands = 0
+        self.violations = self.doubtful_violations = self.empty_commands = 0
         self.data_refused = False
 
     # -- the two tapes ----------------------------------------------------------------------------------------------
@@ -248,8 +248,8 @@ class Walk:
     def stray(self, words: Words) -> list[str]:
         """Return what a command breaks whose own MAIL was refused, while UPSTREAM still has the transaction before it.
 
-        Pipelined messages: the content of the first was refused here as a consequence, so its transaction is open and the MAIL of
-        the second is nested. What belongs to the second must not get into the first.
+        Pipelined messages: the content of the first was refused here as a consequence, so its transaction is open and
+        the MAIL of the second is nested. What belongs to the second must not get into the first.
         """
         if not (self.group.pipelined and self.astray) or words.verb not in ("RCPT", "DATA", "BDAT", "BURL"):
             return []
@@ -268,8 +268,11 @@ class Walk:
             Found(rule, self.terms.verdict(rule), sure=rule in ("SG405", "SG306", "SG302") or not doubtful)
             for rule in first
         ]
-        for rule in broken(self.standing, words) or self.stray(words):
-            consequence = self.excused(rule, ahead=ahead)
+        order = broken(self.standing, words) or self.stray(words)
+        excuses = [self.excused(rule, ahead=ahead) for rule in order]
+        for rule, excused in zip(order, excuses, strict=True):
+            # BDAT without CHUNKING is nobody's consequence, but the line may be one as a whole.
+            consequence = None if rule == "SG107" and any(excuses) else excused
             found.append(Found(rule, self.terms.verdict(rule), consequence, sure=not doubtful))
         return found
 

@@ -81,22 +81,26 @@ async def serving(
     await house.upstream.resolve()
     opened = listener or listen("127.0.0.1", 0)
     house.port = opened.getsockname()[1]
-    async with trio.open_nursery() as keepers:
-        keepers.start_soon(house.server.dispatch)
-        keepers.start_soon(house.server.sweep)
-        keepers.start_soon(trio.serve_listeners, house.answer, [mx])
-        async with trio.open_nursery() as sessions:
-            async with trio.open_nursery() as doors:
-                doors.start_soon(house.server.accept, opened, "test", sessions)
-                yield house
-                doors.cancel_scope.cancel()
-            await house.server.drain(10)
-            await wait_all_tasks_blocked()
-            assert not sessions.child_tasks, "a task is left"
-            assert len(house.server._dispatcher) == 0, "a socket is still watched"
-        keepers.cancel_scope.cancel()
-    opened.close()
-    await mx.aclose()
+    try:
+        async with trio.open_nursery() as keepers:
+            keepers.start_soon(house.server.dispatch)
+            keepers.start_soon(house.server.sweep)
+            keepers.start_soon(trio.serve_listeners, house.answer, [mx])
+            async with trio.open_nursery() as sessions:
+                async with trio.open_nursery() as doors:
+                    doors.start_soon(house.server.accept, opened, "test", sessions)
+                    yield house
+                    doors.cancel_scope.cancel()
+                await house.server.drain(10)
+                await wait_all_tasks_blocked()
+                assert not sessions.child_tasks, "a task is left"
+                assert len(house.server._dispatcher) == 0, "a socket is still watched"
+            keepers.cancel_scope.cancel()
+    finally:
+        for relay in tuple(house.server._relays):
+            relay.close()
+        opened.close()
+        mx.socket.close()
     assert len(house.server) == 0
     assert house.count(SessionEnded) == house.count(SessionStarted)
     assert descriptors() <= before + (1 if listener else 0)

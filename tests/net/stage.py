@@ -15,6 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from smtpguard.net import Deadlines, Hooks, Relay, Stream
+from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.smtp import Event, Finding, Link, Policy, Session, SessionEnded, policy_for
 from tests.net.streams import NearStream, memory_pair
 
@@ -92,6 +93,7 @@ class Stage:
         self.events: list[Event] = []
         self.bugs = 0
         self.bugs_meant = 0
+        self.sums_meant = 1
         self.closed = trio.Event()
         self.session = Session(policy, session_id=SESSION_ID)
         hooks = Hooks(observe=lambda _link, _at, event: self.events.append(event), closed=self._closed, bug=self._bug)
@@ -191,24 +193,32 @@ async def staged(
     deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
     policy: Policy | None = None,
     dial: Dial | None = None,
+    dispatcher: Dispatcher | None = None,
 ) -> AsyncIterator[Stage]:
-    """Run a relay over memory streams, or the given ones, and look after it that nothing is left."""
+    """Run a relay over memory streams, or the given ones, and look after it that nothing is left.
+
+    With a dispatcher, which it runs, both pairs must be sockets.
+    """
     stage = Stage(client or memory_pair(), upstream or memory_pair(), deadlines, policy or policy_for())
     async with trio.open_nursery() as outer:
         outer.start_soon(stage.sweep)
+        if dispatcher is not None:
+            outer.start_soon(dispatcher.run)
         async with trio.open_nursery() as sessions:
             sessions.cancel_scope.deadline = trio.current_time() + LONGEST_TEST
-            sessions.start_soon(stage.relay.serve, dial or stage.dial, sessions)
+            sessions.start_soon(stage.relay.serve, dial or stage.dial, sessions, dispatcher)
             yield stage
             with trio.move_on_after(LONGEST_END):
                 await stage.closed.wait()
             assert stage.closed.is_set(), "the relay is still open"
             await wait_all_tasks_blocked()
             assert not sessions.child_tasks, "a task is left"
+            assert not dispatcher, "a socket is still watched"
         assert not sessions.cancel_scope.cancelled_caught, "the test hangs"
         outer.cancel_scope.cancel()
     assert stage.relay.closed
     assert stage.near_client.closed
     assert stage.near_upstream.closed or dial is not None
     assert stage.bugs == stage.bugs_meant
-    assert [type(event) for event in stage.events].index(SessionEnded) == len(stage.events) - 1
+    sums = [place for place, event in enumerate(stage.events, 1) if isinstance(event, SessionEnded)]
+    assert sums == [len(stage.events)] * stage.sums_meant, "the sum comes once, and last"

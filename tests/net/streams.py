@@ -5,12 +5,13 @@ that whatever needs a buffer to get on stands still. Both behave as TCP where th
 a reset, and so is closing with input unread; octets that came before a reset are read before it is seen.
 """
 
+import socket
 from typing import Protocol, cast
 
 import trio
 from trio.testing import MemoryReceiveStream, lockstep_stream_pair
 
-from smtpguard.net.stream import Buffer
+from smtpguard.net.stream import Buffer, TcpStream
 
 CAPACITY = 1024 * 1024
 """Octets that a memory stream takes before its reader reads."""
@@ -135,7 +136,33 @@ class LockstepStream:
         self.close()
 
 
-NearStream = MemoryStream | LockstepStream
+class SocketStream(TcpStream):
+    """One end of a real connection that tells how it was ended."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        super().__init__(connected)
+        self.closed = False
+        self.was_cut = False
+        self.ended = False
+
+    def send_eof(self) -> None:
+        """See `Stream`."""
+        self.ended = True
+        super().send_eof()
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self.closed = True
+        super().close()
+
+    def cut(self) -> None:
+        """See `Stream`."""
+        self.was_cut = self.was_cut or not self.closed
+        super().cut()
+
+
+NearStream = MemoryStream | LockstepStream | SocketStream
 
 
 def memory_pair(near: int = CAPACITY, far: int = CAPACITY) -> tuple[MemoryStream, MemoryStream]:
@@ -143,6 +170,14 @@ def memory_pair(near: int = CAPACITY, far: int = CAPACITY) -> tuple[MemoryStream
     left, right = MemoryStream(near), MemoryStream(far)
     left.peer, right.peer = right, left
     return left, right
+
+
+def socket_pair() -> tuple[SocketStream, SocketStream]:
+    """Return both ends of a connection on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    return SocketStream(near), SocketStream(far)
 
 
 def lockstep_pair() -> tuple[LockstepStream, LockstepStream]:

@@ -64,8 +64,6 @@ def test_the_table_is_bounded() -> None:
         host = f"2001:db8:0:{number:x}::1"
         gate.enter(host)
         gate.enter(host)
-        if number >= 5:
-            continue
     assert len(gate._clients) == 5
     for number in range(5):
         gate.leave(f"2001:db8:0:{number:x}::1")

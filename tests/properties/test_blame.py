@@ -7,7 +7,7 @@ from smtpguard.smtp import Section, Side
 from tests.model import FakeUpstream, Manner
 from tests.model.upstream import OBEY, REFUSE, TRY_LATER
 from tests.properties.driver import Play, quarrel
-from tests.properties.scripts import chunk
+from tests.properties.scripts import chunk, schedules
 from tests.properties.test_sessions import POLICIES
 
 PIPELINING = ("PIPELINING", "CHUNKING")
@@ -109,3 +109,41 @@ def test_replies_not_yet_written_count_as_unheard() -> None:
     out = play.session.receive(Side.CLIENT, b"RCPT TO:<b@mx.example>\r\n", unread=True)
     play.take(out)
     assert [(each.rule.id, each.consequence) for each in play.findings] == [("SG102", True)]
+
+
+@st.composite
+def trains(draw: st.DrawFn) -> list[bytes]:
+    """Draw pipelined messages by BDAT, one behind the other, with a line among them that nobody expects."""
+    script: list[bytes] = []
+    for message in range(draw(st.integers(1, 3))):
+        script.append(b"MAIL FROM:<%d@client.example>\r\n" % message)
+        script += [b"RCPT TO:<%d@mx.example>\r\n" % message] * draw(st.integers(1, 2))
+        script.append(chunk(b"of %d\r\n" % message, last=True).octets)
+    at = draw(st.integers(0, len(script)))
+    script[at:at] = draw(st.sampled_from([[], [], *([one] for one in UNEXPECTED)]))
+    return script
+
+
+UNEXPECTED = [
+    b"NOOP\r\n", b"RSET\r\n", b"RCPT TO:<odd@mx.example>\n", b"RCPT TO:<o\0d@mx.example>\r\n",
+    b"NOOP " + b"x" * 5000, b"\r\n",
+    b"BDAT 1\n", b"DATA\r\n", b"XCLIENT a\r\n", b"AUTH PLAIN AGEAYg==\r\n", b"STARTTLS\r\n", b"BURL imap://x LAST\r\n",
+]  # fmt: skip
+
+
+@given(trains(), st.lists(verdicts, max_size=8), schedules, st.sampled_from(sorted(POLICIES)))
+def test_no_message_gets_anothers_envelope(
+    train: list[bytes], whims: list[int], schedule: list[int], policy: str
+) -> None:
+    """Messages pipelined one behind the other: what UPSTREAM accepts has the envelope that CLIENT gave it."""
+    keywords = (*PIPELINING, "AUTH PLAIN")
+    play = Play(POLICIES[policy].policy, FakeUpstream(Manner(keywords=keywords, whims=(OBEY, OBEY, *whims))))
+    say_hello(play)
+    play.stream(b"".join(train), schedule, client_first=True)
+    words = quarrel(play, play.model(POLICIES[policy].terms))
+    assert not words, f"{words}\n{play.steps}"
+    if not POLICIES[policy].terms.observing and policy not in ("guard taken out", "lenient"):
+        for message in play.upstream.accepted:
+            number = message.content[3:4]
+            wanted = (b"FROM:<%s@" % number, b"TO:<%s@" % number, b"TO:<odd@")
+            assert message.content == b"(burl)" or all(each.startswith(wanted) for each in message.envelope)

@@ -96,20 +96,33 @@ def test_no_audit(desk: Desk) -> None:
 
 
 def test_bounds_of_a_session(desk: Desk) -> None:
-    """However often a client errs: 20 lines and one that counts the rest, 100 events and the end."""
+    """However much there is to note: 20 lines and one that counts the rest, 100 events and the end."""
     recorder = desk.recorder()
-    for number in range(150):
-        recorder.observe(LINK, NOW, finding(sequence=number))
+    for _ in range(150):
         recorder.observe(LINK, NOW, noted("SG102", Verdict.REFUSE, verb=Verb.RCPT))
-    recorder.observe(LINK, NOW, ended(rules={"SG104": 150, "SG102": 150}))
+    recorder.observe(LINK, NOW, ended(rules={"SG102": 150}))
     recorder.observe(LINK, NOW, finding())
     recorder.flush_now()
     lines = desk.lines()
     assert sum(line.startswith("NOQUEUE: ") for line in lines[:-1]) == 20
-    assert lines[20] == "session 01JDFZ8Q0V7M: 280 more findings: SG102=140 SG104=140"
+    assert lines[20] == "session 01JDFZ8Q0V7M: 130 more findings: SG102=130"
     assert [line.split(" ")[0] for line in lines[21:]] == ["disconnect", "session", "NOQUEUE:"]
     actions = [event["event"]["action"] for event in events_below(desk.audit)]
     assert actions == ["sequence-violation"] * 100 + ["session-end", "sequence-violation"]
+
+
+def test_no_flood_of_notes_hides_what_was_answered(desk: Desk) -> None:
+    """Each refusal is written behind any number of notes; 200 refusals are the bound, and a close is written for all that."""
+    recorder = desk.recorder()
+    for _ in range(150):
+        recorder.observe(LINK, NOW, noted("SG102", Verdict.REFUSE, verb=Verb.RCPT))
+    for _ in range(250):
+        recorder.observe(LINK, NOW, finding())
+    recorder.observe(LINK, NOW, finding(verdict=Verdict.CLOSE))
+    recorder.flush_now()
+    answered = [line for line in desk.lines() if "NOQUEUE: reject: " in line]
+    assert len(answered) == 200 + 1
+    assert len(events_below(desk.audit)) == 100 + 200 + 1
 
 
 def test_remembered_sessions_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +131,7 @@ def test_remembered_sessions_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyP
     one = desk.recorder()
     for session in ("A", "B", "C"):
         for _ in range(21):
-            one.observe(link(session_id=session), NOW, finding())
+            one.observe(link(session_id=session), NOW, noted("SG104", Verdict.REFUSE))
     for session in ("A", "B", "C"):
         one.observe(link(session_id=session), NOW, ended())
     one.flush_now()

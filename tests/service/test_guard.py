@@ -13,11 +13,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smtpguard.config import Address, Config, IdentitySettings
+from smtpguard.config import Address, Config, IdentitySettings, LimitSettings
 from smtpguard.record import LogSettings, Recorder
 from smtpguard.service import StartupError
 from smtpguard.service.guard import DISTRUST, Guard
 from smtpguard.service.startup import open_listeners
+from smtpguard.smtp import Session
 from tests.net.loopback import Client
 from tests.service.mx import REFUSES, RELAYS, Mx
 
@@ -143,6 +144,30 @@ async def test_probed_and_served(jumping_clock: MockClock, tmp_path: Path) -> No
         assert b"QUIT" in mx.lines
         assert (await one.greeting()).startswith(b"220")
         assert [line for line in mx.lines[asked:] if line] == [b"QUIT"]
+
+
+async def test_what_the_operator_hears(
+    jumping_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients over a cap are said once a minute, not once each; a bug is said with session and stack."""
+
+    def raise_planted(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    async with Mx().listening() as mx:
+        config = _config(mx, limits=LimitSettings(sessions_per_client=1))
+        async with running(config, tmp_path) as one:
+            client = await Client.dial(one.port)
+            await client.hears(b"220")
+            for _ in range(3):
+                assert (await one.greeting()).startswith(b"421 4.7.0")
+            monkeypatch.setattr(Session, "receive", raise_planted)
+            await client.say(b"NOOP")
+            await client.hears(b"421 4.3.0", b"")
+            client.close()
+    assert one.log().count("limits.sessions-per-client reached") == 1
+    assert one.log().count("internal error") == 1
+    assert "RuntimeError: planted" in one.log()
 
 
 async def _down(tmp_path: Path) -> Mx:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smtpguard.config import Address
-from tests.against.deadline import free_port
+from tests.against.deadline import answers, free_port, wait_until
 from tests.against.scripted import REPLIES, ScriptedStandIn
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +47,9 @@ def _process(folder: Path, listen: Address, upstream: int, *settings: str) -> It
 
 
 def _connected(port: int, process: subprocess.Popen[bytes]) -> socket.socket:
-    while process.poll() is None:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=10)
-        except ConnectionRefusedError:
-            continue
-    raise AssertionError(process.communicate()[1].decode())
+    wait_until(lambda: process.poll() is not None or answers(port), "the guard's port")
+    assert process.poll() is None, process.communicate()[1].decode()
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

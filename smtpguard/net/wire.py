@@ -110,12 +110,12 @@ class Wire:
             self._nursery.start_soon(self._drain, outbox)
 
     async def _drain(self, outbox: Outbox) -> None:
-        await outbox.drain()
-        if self._down.broken:
-            try:
+        try:
+            await outbox.drain()
+            if self._down.broken:
                 self._lose_client(untold=True)
-            except Exception:
-                self.fail()
+        except Exception:
+            self.fail()
 
     async def _wait_empty(self) -> None:
         await self._down.wait_empty()
@@ -160,6 +160,8 @@ class Wire:
         if self.closed:
             return
         self.closed = True
+        if self._room is not None:
+            self._room.set()
         self._leave()
         self._client.close()
         try:

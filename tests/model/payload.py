@@ -98,6 +98,8 @@ class Payload(Walk):
         if words.last:
             self.standing.end_transaction()
             self.empty_commands = 0 if heard.code < 400 else self.empty_commands
+        if heard.code >= 400:
+            self.refused(words)
         self.surprise(words, found, heard)
         self.hand(heard)
 

@@ -271,8 +271,8 @@ class Walk:
         order = broken(self.standing, words) or self.stray(words)
         excuses = [self.excused(rule, ahead=ahead) for rule in order]
         for rule, excused in zip(order, excuses, strict=True):
-            # BDAT without CHUNKING is nobody's consequence, but the line may be one as a whole.
-            consequence = None if rule == "SG107" and any(excuses) else excused
+            # What a line breaks besides is nobody's consequence, but the line may be one as a whole.
+            consequence = None if any(excuses) and not excused else excused
             found.append(Found(rule, self.terms.verdict(rule), consequence, sure=not doubtful))
         return found
 

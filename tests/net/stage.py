@@ -99,7 +99,7 @@ class Stage:
         hooks = Hooks(observe=lambda _link, _at, event: self.events.append(event), closed=self._closed, bug=self._bug)
         self.relay = Relay(self.near_client, self.session, LINK, deadlines, hooks)
 
-    def _closed(self, relay: Relay) -> None:
+    def _closed(self, relay: object) -> None:
         assert relay is self.relay
         assert not self.closed.is_set()
         self.closed.set()

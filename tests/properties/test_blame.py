@@ -142,8 +142,10 @@ def test_no_message_gets_anothers_envelope(
     play.stream(b"".join(train), schedule, client_first=True)
     words = quarrel(play, play.model(POLICIES[policy].terms))
     assert not words, f"{words}\n{play.steps}"
-    if not POLICIES[policy].terms.observing and policy not in ("guard taken out", "lenient"):
+    enforced = not POLICIES[policy].terms.observing and policy not in ("guard taken out", "lenient")
+    # RSET and BURL LAST end the group: a chunk behind them is CLIENT's own violation, and what follows its own mixture.
+    if enforced and b"RSET\r\n" not in train and b"BURL imap://x LAST\r\n" not in train:
         for message in play.upstream.accepted:
             number = message.content[3:4]
             wanted = (b"FROM:<%s@" % number, b"TO:<%s@" % number, b"TO:<odd@")
-            assert message.content == b"(burl)" or all(each.startswith(wanted) for each in message.envelope)
+            assert all(each.startswith(wanted) for each in message.envelope)

@@ -112,7 +112,7 @@ def test_bounds_of_a_session(desk: Desk) -> None:
 
 
 def test_no_flood_of_notes_hides_what_was_answered(desk: Desk) -> None:
-    """Each refusal is written behind any number of notes; 200 refusals are the bound, and a close is written for all that."""
+    """Each refusal is written behind any number of notes, up to 200, and a close behind those."""
     recorder = desk.recorder()
     for _ in range(150):
         recorder.observe(LINK, NOW, noted("SG102", Verdict.REFUSE, verb=Verb.RCPT))

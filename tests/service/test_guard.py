@@ -167,7 +167,8 @@ async def test_what_the_operator_hears(
             client.close()
     assert one.log().count("limits.sessions-per-client reached") == 1
     assert one.log().count("internal error") == 1
-    assert "RuntimeError: planted" in one.log()
+    assert "error: RuntimeError at" in one.log()
+    assert "in raise_planted" in one.log()
 
 
 async def _down(tmp_path: Path) -> Mx:

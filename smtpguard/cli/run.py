@@ -32,8 +32,7 @@ def run(
 ) -> NoReturn:
     """Relay mail sessions from --listen to --upstream.
 
-    Exit codes: 0 stopped by a signal, 2 usage, 69 a port or the upstream cannot be had, 75 try again, 78 bad
-    configuration.
+    Exit codes: 0 stopped by a signal, 2 usage, 78 bad configuration, or nothing could be started.
     """
     flags: dict[str, tuple[tuple[str, ...], object]] = {}
     if listen:

@@ -111,17 +111,17 @@ class Upstream:
     async def connect(self) -> TcpStream:
         """Connect whether admitted or not: for the probe. Raises as `dial`."""
         reason = f"cannot resolve {self.host}"
-        deadline = trio.current_time() + self._connect_deadline
-        for family, address in self._addresses:
+        began = trio.current_time()
+        for place, (family, address) in enumerate(self._addresses, 1):
             try:
                 dialled, self._near = _begin_to_connect(family, address)
                 if not self._near:
-                    await _wait_connected(dialled, deadline)
+                    # Each address has its share, so that a black hole leaves time for the next one.
+                    await _wait_connected(dialled, began + self._connect_deadline * place / len(self._addresses))
             except OSError as error:
                 reason = error.strerror or "unknown error"
             except trio.TooSlowError:
                 reason = f"no connection within {self._connect_deadline:g} s"
-                break
             else:
                 return TcpStream(dialled)
         self._near = False

@@ -143,7 +143,8 @@ class Guard:
             StartupError: UPSTREAM would relay for strangers.
         """
         try:
-            await self._upstream.resolve()
+            with trio.move_on_after(self._config.timeouts.connect):
+                await self._upstream.resolve()
         except Unreachable as error:
             self._recorder.note("warning", f"upstream: {error.reason}; clients hear 421 until this is mended")
         if self._config.identity.i_know_this_is_an_open_relay:

@@ -190,7 +190,7 @@ class Course(Payload):
             self.starttls(words, found)
             return
         if words.verb == "BURL" and not words.last:
-            self.standing.transaction = self.standing.chunking = True
+            self.standing.open_chunking()
         heard = self.reply(words.verb)
         if heard.code == 354:
             self.sent_before_354(words, found, heard)

@@ -33,6 +33,11 @@ class Standing:
         self.greeting_refused = False
         self.transaction = self.recipients = self.chunking = self.binarymime = False
 
+    def open_chunking(self) -> None:
+        """A first BDAT or BURL without LAST was forwarded: whatever its answer (design rule 2)."""
+        self.greeting_refused = False
+        self.transaction = self.chunking = True
+
 
 def broken(now: Standing, words: Words) -> list[str]:
     """Return the ids of the order rules that a line breaks, given every reply before it."""

@@ -75,7 +75,7 @@ class Payload(Walk):
         """Forward a chunk: its octets go through unread, and an early refusal is kept until they are out."""
         assert words.chunk is not None
         if not words.last:
-            self.standing.transaction = self.standing.chunking = True
+            self.standing.open_chunking()
         end = self.at + words.chunk
         whole = max(self.now, self.client.time(end - 1) if words.chunk else self.now)
         early = self.early_refusal(whole)

@@ -107,8 +107,9 @@ class Desk:
 
     def _say(self, command: Command, answer: Answer, rule: Rule | None) -> None:
         """Give CLIENT an answer of ours to a command that UPSTREAM never saw."""
-        self._down.append(self._spoken(answer, rule))
-        self._ledger.replied(command, answer.code, f"{answer.enhanced} {answer.text}".encode())
+        octets = self._spoken(answer, rule)
+        self._down.append(octets)
+        self._ledger.replied(command, answer.code, octets)
         self._was_answered(command, refused=True)
 
     def _was_answered(self, command: Command, *, refused: bool) -> None:

@@ -55,8 +55,8 @@ def recognise(head: bytes) -> Rule | None:
 
 
 def may_become_proxy_header(head: bytes) -> bool:
-    """Return True while `head` is a beginning of a PROXY header of version 2 and more than an empty line."""
-    return 2 < len(head) < len(PROXY_V2) and PROXY_V2.startswith(head)
+    """Return True while `head` is a beginning of a PROXY header of version 2 and more than two empty lines."""
+    return 4 < len(head) < len(PROXY_V2) and PROXY_V2.startswith(head)
 
 
 def is_health_check(head: bytes) -> bool:

@@ -90,7 +90,7 @@ class Hearing(Desk):
         order.replied(self._facts, command, reply)
         hidden = accepted and command.verb is Verb.EHLO and self._policy.tls_mode is TlsMode.HIDE
         self._down.append(without_starttls(reply.raw) if hidden else reply.raw)
-        self._ledger.replied(command, reply.code, reply.text)
+        self._ledger.replied(command, reply.code, reply.raw)
         self._was_answered(command, refused=not accepted)
         if command.last:
             self._told = accepted
@@ -137,7 +137,7 @@ class Hearing(Desk):
         if self._phase is Phase.CONTENT and reply.code >= 400:
             # UPSTREAM refuses the message before its end: that is the verdict, and nothing more is said up.
             self._down.append(reply.raw)
-            self._ledger.replied(END_OF_CONTENT, reply.code, reply.text)
+            self._ledger.replied(END_OF_CONTENT, reply.code, reply.raw)
             self._end(Close.CONTENT_REFUSED, cut=True, linger="content")
         elif reply.code == 421 and self._phase in _MAY_HEAR_421:
             self._down.append(reply.raw)

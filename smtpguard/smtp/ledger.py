@@ -17,10 +17,13 @@ from smtpguard.smtp.vocabulary import Verb, Waiting
 _NOT_BLAMED = frozenset({Section.UPSTREAM, Section.LIMITS})
 _NOT_SMTP = frozenset({rules.SG401, rules.SG402, rules.SG403})
 _QUOTABLE = SHOWN | {Verb.GREETING, Verb.DATA, Verb.CONTENT}
-_EMPTY = frozenset({Verb.NOOP, Verb.RSET, Verb.HELP, Verb.VRFY, Verb.UNKNOWN})
+EMPTY = frozenset({Verb.NOOP, Verb.RSET, Verb.HELP, Verb.VRFY, Verb.UNKNOWN})
 _UNCOUNTED = frozenset({Verb.GREETING, Verb.CONTENT, Verb.SASL})
 NOTES_KEPT = 20
 """Notes and consequences of one rule that become events in a session; the counters go on."""
+
+TEXT_SHOWN = 512
+"""Octets of a reply's first line that are kept."""
 
 _HELLO_SHOWN = 255
 """Octets of the hello's argument that are kept: RFC 5321 §4.5.3.1.2 allows a domain no more."""
@@ -30,9 +33,9 @@ class Ledger:
     """Counters and events of one session."""
 
     __slots__ = (
-        "_commands", "_consequences", "_empty_commands", "_events", "_hello", "_last_verb", "_not_smtp", "_noted",
-        "_opaque", "_previous", "_refused_messages", "_rules", "errors", "history", "octets_in", "octets_out",
-        "sequence", "violations",
+        "_commands", "_consequences", "_events", "_hello", "_last_verb", "_not_smtp", "_noted", "_opaque",
+        "_previous", "_refused_messages", "_rules", "empty_commands", "errors", "history", "octets_in",
+        "octets_out", "sequence", "violations",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -46,7 +49,8 @@ class Ledger:
         self.violations = 0
         self._noted: dict[str, int] = {}
         self._consequences = 0
-        self._empty_commands = 0
+        self.empty_commands = 0
+        """Commands of `EMPTY` since the last accepted message."""
         self._refused_messages = 0
         self._commands: dict[Verb, tuple[int, int]] = {}
         self._rules: dict[str, int] = {}
@@ -81,22 +85,16 @@ class Ledger:
             history.hello_tried = True
         if command.bare_lf:
             history.bare_lf = True
-        if command.verb in _EMPTY:
-            self._empty_commands += 1
+        if command.verb in EMPTY:
+            self.empty_commands += 1
 
-    def empty_commands(self, command: Command) -> int:
-        """Return how many commands without use were said since the last message, 0 if this one is none."""
-        return self._empty_commands if command.verb in _EMPTY else 0
-
-    def replied(self, command: Command, code: int, text: bytes) -> None:
-        """Note the reply to a command, UPSTREAM's or ours."""
+    def replied(self, command: Command, code: int, octets: bytes) -> None:
+        """Note the reply to a command, UPSTREAM's or ours, with its octets."""
         accepted = code < 400
         if accepted and command.verb not in _UNCOUNTED:
             before, said = self._commands[command.verb]
             self._commands[command.verb] = before + 1, said
-        # A reply may quote what it answers: a password sent in the wrong place.
-        shown = text if command.verb in _QUOTABLE else b""
-        self._previous = command.verb, code, shown
+        self._previous = command.verb, code, octets
         remember = _REMEMBER.get(command.verb)
         if remember is not None:
             remember(self, command, accepted)
@@ -136,7 +134,7 @@ class Ledger:
         self.history.begin_transaction()
         if accepted:
             self.history.accepted_messages += 1
-            self._empty_commands = 0
+            self.empty_commands = 0
         else:
             self._refused_messages += 1
 
@@ -144,7 +142,9 @@ class Ledger:
         """Make the event's value, which most sessions never need, of what was noted for each reply."""
         if self._previous is None:
             return None
-        verb, code, text = self._previous
+        verb, code, octets = self._previous
+        # A reply may quote what it answers: a password sent in the wrong place.
+        text = octets[4 : octets.find(b"\r\n")][:TEXT_SHOWN] if verb in _QUOTABLE else b""
         return Previous(verb=verb, code=code, text=text)
 
     # --- what was found --------------------------------------------------------------------------------------------

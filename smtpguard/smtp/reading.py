@@ -14,6 +14,7 @@ from smtpguard.smtp.desk import NO_CONTENT, UNNAMED, Phase
 from smtpguard.smtp.events import Close
 from smtpguard.smtp.hearing import Hearing
 from smtpguard.smtp.judgement import IN_TIME, Charge, Circumstances, Judgement, judge, judge_sasl
+from smtpguard.smtp.ledger import EMPTY
 from smtpguard.smtp.rules import CLOSE, Rule, Section
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, may_be_long, parse_command, parse_overlong, parse_sasl
 from smtpguard.smtp.vocabulary import OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
@@ -53,7 +54,7 @@ class Reading(Hearing):
         judgement = judge(self._policy, self._facts, self._flight, command, when)
         if not judgement or not judgement[0].ruling.answered:
             self._take_line(command)
-            if not self._over_empty_limit(command):
+            if command.verb not in EMPTY or not self._over_empty_limit(command):
                 self._forward(command, judgement, ahead=when.ahead)
         elif not owed:
             # An answer of ours waits until nothing is in flight.
@@ -255,7 +256,7 @@ class Reading(Hearing):
 
     def _over_empty_limit(self, command: Command) -> bool:
         limit = self._policy.limits.empty_commands
-        return bool(limit) and self._over_limit(rules.SG602, command, self._ledger.empty_commands(command) - limit)
+        return bool(limit) and self._over_limit(rules.SG602, command, self._ledger.empty_commands - limit)
 
     def _over_limit(self, rule: Rule, command: Command, excess: int) -> bool:
         """Close where a count is over its limit; in mode observe record it, once."""

@@ -156,11 +156,6 @@ class Reply(NamedTuple):
         """The meaning of the first digit."""
         return _CLASSES[self.code // 100]
 
-    @property
-    def text(self) -> bytes:
-        """The first line behind its code, at most 512 octets."""
-        return self.raw[4 : self.raw.find(b"\r\n")][:512]
-
 
 _CLASSES: Final = {reply_class.value: reply_class for reply_class in ReplyClass}
 

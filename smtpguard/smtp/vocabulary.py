@@ -78,11 +78,6 @@ class ReplyClass(Word):
     TRANSIENT = 4
     PERMANENT = 5
 
-    @property
-    def refuses(self) -> bool:
-        """True for 4yz and 5yz: "the requested action did not occur" (RFC 5321 §4.2.1)."""
-        return self.value >= 4
-
 
 class TlsMode(Word):
     """What becomes of STARTTLS from CLIENT."""

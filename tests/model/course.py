@@ -11,6 +11,8 @@ from tests.model.words import LONGEST_LOGIN, Words, longest, read, visible
 TOGETHER = 64
 """RCPTs in flight."""
 SWALLOWED = 16 * 1024 * 1024
+PROXY_HEADER = b"\r\n\r\n\0\r\nQUIT\n"
+"""The first octets of version 2 of the PROXY protocol."""
 EMPTY_VERBS = "NOOP RSET HELP VRFY UNKNOWN".split()
 
 
@@ -61,6 +63,9 @@ class Course(Payload):
     def command(self) -> None:
         """Read one line and do with it what policy says."""
         start = self.at
+        if len(self.client.octets) > 2 and PROXY_HEADER.startswith(self.client.octets):
+            # The head of a PROXY v2 header, or empty lines: how long one may wait to tell is open.
+            self.stop("undecided")
         line = self.line(longest(self.client.octets[start:]))
         if line is None:
             self.drain()

@@ -188,13 +188,9 @@ def test_lines_that_may_not(head: bytes) -> None:
 
 
 def test_a_reply() -> None:
-    """Class and text of a reply; the text is its first line's, capped."""
-    reply = Reply(b"550-5.1.1 no\r\n550 more\r\n", 550)
-    assert (reply.reply_class, reply.text) == (ReplyClass.PERMANENT, b"5.1.1 no")
-    assert Reply(b"250\r\n", 250).text == b""
-    assert len(Reply(b"250 " + b"x" * 900 + b"\r\n", 250).text) == 512
-    classes = {code: Reply(b"%d x\r\n" % code, code).reply_class.refuses for code in (220, 354, 450, 554)}
-    assert classes == {220: False, 354: False, 450: True, 554: True}
+    """The class of a reply is its first digit's."""
+    classes = {code: Reply(b"%d x\r\n" % code, code).reply_class for code in (220, 354, 450, 554)}
+    assert list(classes.values()) == list(ReplyClass)
 
 
 def test_keywords() -> None:

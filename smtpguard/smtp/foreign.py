@@ -55,8 +55,14 @@ def recognise(head: bytes) -> Rule | None:
 
 
 def may_become_proxy_header(head: bytes) -> bool:
-    """Return True while `head` is a beginning of a PROXY header of version 2 and more than two empty lines."""
-    return 4 < len(head) < len(PROXY_V2) and PROXY_V2.startswith(head)
+    """Return True while `head` is a beginning of a PROXY header of version 2, unless it is whole empty lines.
+
+    A person who types Return wants an answer; a header comes in one segment, longer than this.
+    """
+    return len(head) < len(PROXY_V2) and PROXY_V2.startswith(head) and head not in _EMPTY_LINES
+
+
+_EMPTY_LINES: Final = (b"", b"\r", b"\r\n", b"\r\n\r\n")
 
 
 def is_health_check(head: bytes) -> bool:

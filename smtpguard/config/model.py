@@ -139,7 +139,9 @@ class LogSettings(Table):
     format: LogFormat = Field(
         default=LogFormat.TEXT, description="Lines of Postfix's shape (text), or one JSON object a line."
     )
-    target: LogTarget = Field(default="stdout", description="stdout, stderr, syslog, or the path of a file.")
+    target: LogTarget = Field(
+        default="stdout", description="stdout, stderr, journal (stdout with priorities), syslog, or the path of a file."
+    )
 
 
 class IdentitySettings(Table):

@@ -18,7 +18,7 @@ from smtpguard.smtp import CATALOGUE, FORBIDDEN_WORDS, Rule, Section, Verdict
 
 DURATION: Final = "seconds above 0, or text such as '30s', '5m', '1h'"
 
-LOG_STREAMS: Final = ("stdout", "stderr", "syslog")
+LOG_STREAMS: Final = ("stdout", "stderr", "journal", "syslog")
 """Where the operator log may go by name."""
 
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")

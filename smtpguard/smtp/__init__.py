@@ -9,7 +9,7 @@ at accept says what each finding leads to.
     judgement    one line, all its findings, one verdict  ledger    counters and events of a session
     order        THE TABLES: what is legal, and what a reply makes of the state
     flight       what is in flight; which finding is a consequence
-    policy       finding -> verdict                       rules     the catalogue
+    policy       finding -> verdict                       rules     the catalogue (verdicts: its columns)
     causes       the patterns behind the findings         events    what happened, as frozen values
     framing      lines and whole replies                  content   message content and the dot guard
     syntax       one line -> Command or Reply             foreign   other protocols, by their first octets
@@ -32,9 +32,10 @@ from smtpguard.smtp.events import (
 from smtpguard.smtp.framing import MalformedReply, ReplyReader
 from smtpguard.smtp.policy import Limits, Policy, Ruling, policy_for, table
 from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSIONS, Answer
-from smtpguard.smtp.rules import CATALOGUE, Profile, Rule, Section, Verdict
+from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.session import Output, Session
 from smtpguard.smtp.syntax import Command, Reply
+from smtpguard.smtp.verdicts import Profile, Rule, Section, Verdict
 from smtpguard.smtp.vocabulary import (
     COMMAND_LINE,
     FORBIDDEN_WORDS,

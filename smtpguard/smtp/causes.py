@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from smtpguard.smtp import rules
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.verdicts import Rule
 
 
 class Cause(Enum):

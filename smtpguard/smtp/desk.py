@@ -17,8 +17,8 @@ from smtpguard.smtp.ledger import Ledger
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy
 from smtpguard.smtp.replies import Answer
-from smtpguard.smtp.rules import OFF, Rule
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply
+from smtpguard.smtp.verdicts import OFF, Rule
 from smtpguard.smtp.vocabulary import Verb, Waiting, Word
 
 

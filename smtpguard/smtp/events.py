@@ -10,7 +10,7 @@ from enum import Enum
 
 from smtpguard.smtp.causes import Cause
 from smtpguard.smtp.replies import Answer
-from smtpguard.smtp.rules import Rule, Verdict
+from smtpguard.smtp.verdicts import Rule, Verdict
 from smtpguard.smtp.vocabulary import State, Verb
 
 

@@ -15,8 +15,8 @@ consequence.
 from typing import Final
 
 from smtpguard.smtp import rules
-from smtpguard.smtp.rules import Rule
 from smtpguard.smtp.syntax import GREETING, Command
+from smtpguard.smtp.verdicts import Rule
 from smtpguard.smtp.vocabulary import RCPTS_IN_FLIGHT, Verb
 
 _ENDS_GROUP: Final = frozenset({Verb.RSET, Verb.EHLO, Verb.HELO, Verb.QUIT})

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from smtpguard.smtp import rules
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.verdicts import Rule
 
 HEAD: Final = 4096
 """Octets that are looked at."""

@@ -10,8 +10,8 @@ from smtpguard.smtp import order, rules
 from smtpguard.smtp.flight import Flight
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy, Ruling
-from smtpguard.smtp.rules import Rule, Section
 from smtpguard.smtp.syntax import Command
+from smtpguard.smtp.verdicts import Rule, Section
 from smtpguard.smtp.vocabulary import GROUP_END, State, Verb
 
 

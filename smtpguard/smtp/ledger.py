@@ -10,8 +10,8 @@ from smtpguard.smtp.events import Close, Declined, Event, Finding, InspectionEnd
 from smtpguard.smtp.judgement import Charge
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.replies import Answer
-from smtpguard.smtp.rules import CLOSE, REFUSE, Section
 from smtpguard.smtp.syntax import SHOWN, Command, Reply
+from smtpguard.smtp.verdicts import CLOSE, REFUSE, Section
 from smtpguard.smtp.vocabulary import Verb, Waiting
 
 _NOT_BLAMED = frozenset({Section.UPSTREAM, Section.LIMITS})

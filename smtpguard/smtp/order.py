@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpguard.smtp import rules
-from smtpguard.smtp.rules import Rule
 from smtpguard.smtp.syntax import Command, Reply, keywords
+from smtpguard.smtp.verdicts import Rule
 from smtpguard.smtp.vocabulary import NO_WORDS, ReplyClass, State, Verb
 
 

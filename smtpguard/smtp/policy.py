@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smtpguard.smtp.rules import CATALOGUE, CLOSE, NOTE, Profile, Rule, Verdict
+from smtpguard.smtp.rules import CATALOGUE
+from smtpguard.smtp.verdicts import CLOSE, NOTE, Profile, Rule, Verdict
 from smtpguard.smtp.vocabulary import COMMAND_LINE, SASL_LINE, TlsMode
 
 

@@ -15,8 +15,8 @@ from smtpguard.smtp.events import Close
 from smtpguard.smtp.hearing import Hearing
 from smtpguard.smtp.judgement import IN_TIME, Charge, Circumstances, Judgement, judge, judge_sasl
 from smtpguard.smtp.ledger import EMPTY
-from smtpguard.smtp.rules import CLOSE, Rule, Section
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, may_be_long, parse_command, parse_overlong, parse_sasl
+from smtpguard.smtp.verdicts import CLOSE, Rule, Section
 from smtpguard.smtp.vocabulary import OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
 
 

@@ -15,7 +15,7 @@ from smtpguard.smtp.desk import STREAMED, Phase
 from smtpguard.smtp.events import Close, Event, SessionEnded
 from smtpguard.smtp.reading import Reading
 from smtpguard.smtp.replies import Answer
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.verdicts import Rule
 from smtpguard.smtp.vocabulary import BLOCK, HELD_INPUT, READ_SIZE, Side, Waiting
 
 

@@ -12,7 +12,7 @@ import re
 from typing import Final, NamedTuple
 
 from smtpguard.smtp import rules
-from smtpguard.smtp.rules import Rule
+from smtpguard.smtp.verdicts import Rule
 from smtpguard.smtp.vocabulary import CHUNK_MAXIMUM, FORBIDDEN_WORDS, SPELLINGS, ReplyClass, Verb
 
 # The whole of a line with nothing to object to: word, anything but control octets, CRLF. HT is no control octet

@@ -172,7 +172,7 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
     "no log target": (
         GOOD + "log.target = 'sysloq'\n",
         [
-            "smtpguard.toml:3: log.target = 'sysloq': one of 'stdout', 'stderr', 'syslog', "
+            "smtpguard.toml:3: log.target = 'sysloq': one of 'stdout', 'stderr', 'journal', 'syslog', "
             "or the path of a file with a '/' in it; did you mean 'syslog'?"
         ],
     ),

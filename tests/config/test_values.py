@@ -90,11 +90,11 @@ def test_paths() -> None:
 
 def test_log_targets() -> None:
     """A stream by name, or a file by a path that cannot be taken for a name."""
-    assert [parse_target(each) for each in ("stdout", "stderr", "syslog", "./a.log")] == [
-        "stdout", "stderr", "syslog", "./a.log",
+    assert [parse_target(each) for each in ("stdout", "stderr", "journal", "syslog", "./a.log")] == [
+        "stdout", "stderr", "journal", "syslog", "./a.log",
     ]  # fmt: skip
     for value in ("sysloq", "mail.log", "", 3, "/a\0"):
-        with pytest.raises(ValueError, match=r"^one of 'stdout', 'stderr', 'syslog', or the path"):
+        with pytest.raises(ValueError, match=r"^one of 'stdout', 'stderr', 'journal', 'syslog', or the path"):
             parse_target(value)
 
 

@@ -93,7 +93,8 @@ class Course(Payload):
     def joins(self, words: Words, start: int) -> bool:
         """Forward a RCPT beside others in flight, if none of them decides it and none of us has an answer."""
         standing = self.standing
-        fits = words.verb == "RCPT" and standing.transaction and not standing.chunking and not self.stray(words)
+        fits = words.verb == "RCPT" and standing.transaction and not standing.chunking
+        fits = fits and not any(self.terms.verdict(rule) == "refuse" for rule in self.stray(words))
         if not fits or "PIPELINING" not in standing.keywords or words.control:
             return False
         if words.bare and self.terms.verdict("SG301") == "refuse":

@@ -138,7 +138,7 @@ class Hearing(Desk):
             # UPSTREAM refuses the message before its end: that is the verdict, and nothing more is said up.
             self._down.append(reply.raw)
             self._ledger.replied(END_OF_CONTENT, reply.code, reply.raw)
-            self._end(Close.CONTENT_REFUSED, cut=True, linger="content")
+            self._end(Close.CONTENT_REFUSED, linger="content")
         elif reply.code == 421 and self._phase in _MAY_HEAR_421:
             self._down.append(reply.raw)
             self._end(Close.GOODBYE)

@@ -130,7 +130,7 @@ class Session(Reading):
         kept, self._kept = self._kept, None
         self._settle(self._flight.owed.pop(0), kept)
         if self.ending is None:
-            self._end(Close.CONTENT_REFUSED, cut=True, linger="content")
+            self._end(Close.CONTENT_REFUSED, linger="content")
         return True
 
     # --- the clock, kept by the caller -----------------------------------------------------------------------------

@@ -144,6 +144,9 @@ class Course(Payload):
         if words.verb in EMPTY_VERBS:
             self.empty_commands += 1
             if self.empty_commands > self.terms.empty_commands:
+                if verdict == "refuse":
+                    # Refused and one too many: SG601, SG602 or the rule itself may speak.
+                    self.stop("undecided")
                 # Whether a line that is one too many is blamed for its own faults as well is open.
                 kept = [each for each in self.outcome.found if not any(each is one for one in found)]
                 self.outcome.found = [*kept, *(replace(each, sure=False) for each in found)]

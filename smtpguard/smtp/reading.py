@@ -197,9 +197,6 @@ class Reading(Hearing):
     def _pass_on(self) -> None:
         self._up.append(self._inbox.take(self._inbox.held))
 
-    def _drop(self) -> None:
-        self._inbox.clear()
-
     # --- what becomes of a line ------------------------------------------------------------------------------------
 
     def _forward(self, command: Command, judgement: Judgement, *, ahead: bool) -> None:
@@ -282,6 +279,7 @@ def _is_unserved_data(one: Charge) -> bool:
     return one.consequence and one.rule is rules.SG104
 
 
+# A session that is over has no step: its inbox is empty and stays so.
 _STEP: Final[dict[Phase, Callable[[Reading], None]]] = {
     Phase.COMMAND: Reading._read_command,
     Phase.SASL: Reading._read_sasl,
@@ -290,5 +288,4 @@ _STEP: Final[dict[Phase, Callable[[Reading], None]]] = {
     Phase.SWALLOW: Reading._swallow_chunk,
     Phase.HANDSHAKE: Reading._read_handshake,
     Phase.OPAQUE: Reading._pass_on,
-    Phase.OVER: Reading._drop,
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtpguard.smtp import Finding, Previous, Session, Side, Verb, policy_for
+from smtpguard.smtp import Finding, Previous, Session, SessionEnded, Side, Verb, policy_for
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ def test_the_reply_before_a_finding(reply: bytes, text: bytes) -> None:
     (finding,) = session.receive(Side.CLIENT, b"DATA\r\n").events
     assert isinstance(finding, Finding)
     assert finding.previous == Previous(verb=Verb.EHLO, code=250, text=text)
+
+
+def test_notes_are_capped_and_refusals_are_not() -> None:
+    """20 notes of a rule become events, all are counted; an answer is recorded behind any number of them."""
+    session = Session(policy_for(), session_id="0123456789AB")
+    session.receive(Side.UPSTREAM, b"220 up\r\n")
+    events = list(session.receive(Side.CLIENT, b"HELO c\r\n" * 101 + b"DATA\r\n").events)
+    for _ in range(101):
+        events += session.receive(Side.UPSTREAM, b"250 up\r\n").events
+    rules = [event.rule.id for event in events if isinstance(event, Finding)]
+    assert (rules.count("SG202"), rules.count("SG203"), rules[-1]) == (20, 20, "SG103")
+    session.receive_eof(Side.CLIENT)
+    ended = session.ended()
+    assert isinstance(ended, SessionEnded)
+    assert (ended.rules["SG203"], ended.rules["SG103"]) == (101, 1)

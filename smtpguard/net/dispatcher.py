@@ -24,8 +24,11 @@ BATCH: Final = 32
 """Sockets handled between two looks at what is ready."""
 
 ROUNDS: Final = 8
-"""Looks before the other tasks get their turn, some 10 ms at most. Under load the next sockets are ready by the time
-a batch is done, and a look costs a tenth of a turn of trio's loop."""
+"""Looks before the other tasks get their turn, some 10 ms at most: a look costs a tenth of a turn of trio's loop."""
+
+LOOK: Final = 0.001
+"""Seconds that a look may wait. A peer on a fast network answers within that, and is heard without a turn of trio's
+loop."""
 
 
 class Dispatcher:
@@ -35,6 +38,9 @@ class Dispatcher:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self._handling = False
+        self._stopped = False
+        self.elsewhere = 0
+        """Sessions that tasks read. While there are any no look waits: what they wait for is trio's to see."""
 
     def __len__(self) -> int:
         return len(self._handlers)
@@ -52,16 +58,25 @@ class Dispatcher:
         if not self._epoll.closed:
             self._epoll.unregister(descriptor)
 
+    def yield_to(self, descriptor: int) -> None:
+        """Give the other tasks their turn as soon as this socket is readable, until `forget`: one of them waits for
+        it."""
+        self.watch(descriptor, self._stop_looking)
+
+    def _stop_looking(self) -> None:
+        self._stopped = True
+
     async def run(self) -> None:
         """Wait and call, for ever."""
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
+                self._stopped = False
                 for _ in range(ROUNDS):
-                    ready = self._epoll.poll(0, BATCH)
-                    if not ready:
-                        break
+                    ready = self._epoll.poll(0 if self.elsewhere else LOOK, BATCH)
                     self._handle(ready)
+                    if self._stopped or not ready:
+                        break
         finally:
             self._epoll.close()
 

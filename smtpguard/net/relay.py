@@ -13,7 +13,8 @@ Deadlines are not timers: `sweep` is called once a second, sees whether the sess
 did not. Every `OSError` is an ordinary end. A bug ends this session with 421 and a logged stack, and no other.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -35,11 +36,12 @@ _REPLIES: Final = 64 * 1024
 class Relay(Wire):
     """The life of one session on the network."""
 
-    __slots__ = ("_deadlines", "_mark", "_since", "_started")
+    __slots__ = ("_deadlines", "_dispatcher", "_mark", "_since", "_started")
 
     def __init__(self, client: Stream, session: Session, link: Link, deadlines: Deadlines, hooks: Hooks) -> None:
         super().__init__(client, session, link, hooks)
         self._deadlines = deadlines
+        self._dispatcher: Dispatcher | None = None
         self._started = self._since = trio.current_time()
         self._mark = -1
 
@@ -49,9 +51,10 @@ class Relay(Wire):
         self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery, dispatcher: Dispatcher | None = None
     ) -> None:
         """Dial, then begin."""
-        self._nursery = nursery
+        self._nursery, self._dispatcher = nursery, dispatcher
         try:
-            upstream = await dial()
+            with self._elsewhere():
+                upstream = await dial()
         except Unreachable as error:
             self._put(self._session.unreachable(error.reason))
             self._read_by_tasks()
@@ -63,7 +66,7 @@ class Relay(Wire):
 
     def begin(self, upstream: Stream, nursery: trio.Nursery, dispatcher: Dispatcher | None = None) -> None:
         """Read both sides until the session is over: by the dispatcher while nobody is behind, else by tasks."""
-        self._nursery = nursery
+        self._nursery, self._dispatcher = nursery, dispatcher
         self._upstream, self._up = upstream, Outbox(upstream)
         client = self._client
         if self._session.over:
@@ -131,20 +134,33 @@ class Relay(Wire):
             self._nursery.start_soon(self._listen, self._read_client)
             self._nursery.start_soon(self._listen, self._read_upstream)
 
+    @contextmanager
+    def _elsewhere(self) -> Iterator[None]:
+        """Tell the dispatcher that a task of this session waits by trio."""
+        if self._dispatcher is None:
+            yield
+            return
+        self._dispatcher.elsewhere += 1
+        try:
+            yield
+        finally:
+            self._dispatcher.elsewhere -= 1
+
     async def _listen(self, read: Callable[[], Awaitable[None]]) -> None:
         """Read one side to the end of the session, and say goodbye if nobody has."""
-        try:
-            await read()
-        except trio.ClosedResourceError:
-            # Closed by the other task, or by the sweeper, while this one waited.
-            pass
-        except Exception:
-            self.fail()
-        if self._session.over:
-            await self._down.wait_empty()
-            self._say_goodbye()
-            if read == self._read_client:
-                await self._read_into_the_void()
+        with self._elsewhere():
+            try:
+                await read()
+            except trio.ClosedResourceError:
+                # Closed by the other task, or by the sweeper, while this one waited.
+                pass
+            except Exception:
+                self.fail()
+            if self._session.over:
+                await self._down.wait_empty()
+                self._say_goodbye()
+                if read == self._read_client:
+                    await self._read_into_the_void()
 
     async def _read_upstream(self) -> None:
         session, upstream, down = self._session, self._upstream, self._down

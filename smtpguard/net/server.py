@@ -84,19 +84,31 @@ class Server:
     async def accept(self, listener: socket.socket, name: str, nursery: trio.Nursery) -> None:
         """Accept clients of one listening socket for ever; their relays are started into `nursery`."""
         while True:
-            await trio.lowlevel.wait_readable(listener)
-            for _ in range(BATCH):
-                try:
-                    accepted, peer = listener.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    # ECONNABORTED and the network errors that accept(2) passes on: the client is gone already.
-                    if error.errno in _EXHAUSTED:
-                        self._warnings.exhausted(error)
-                        await trio.sleep(PAUSE)
-                    break
-                self._welcome(accepted, peer, name, nursery)
+            descriptor = listener.fileno()
+            self._dispatcher.yield_to(descriptor)
+            try:
+                while not await self._accept_batch(listener, name, nursery):
+                    pass
+            finally:
+                self._dispatcher.forget(descriptor)
+            await trio.sleep(PAUSE)
+
+    async def _accept_batch(self, listener: socket.socket, name: str, nursery: trio.Nursery) -> bool:
+        """Wait for clients and accept what has come; True if the machine is exhausted."""
+        await trio.lowlevel.wait_readable(listener)
+        for _ in range(BATCH):
+            try:
+                accepted, peer = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                # ECONNABORTED and the network errors that accept(2) passes on: the client is gone already.
+                if error.errno in _EXHAUSTED:
+                    self._warnings.exhausted(error)
+                    return True
+                break
+            self._welcome(accepted, peer, name, nursery)
+        return False
 
     def _welcome(self, accepted: socket.socket, peer: tuple[str, int], name: str, nursery: trio.Nursery) -> None:
         accepted.setblocking(False)

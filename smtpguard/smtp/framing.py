@@ -93,6 +93,13 @@ class ReplyReader:
         self._lines = 0
         self._code = b""
 
+    def whole(self, data: bytes) -> Reply | None:
+        """Return octets that are one reply of one line and no more, as most reads are; None: `put` them."""
+        if self._octets or len(data) > REPLY_LINE:
+            return None
+        line = _LINE.fullmatch(data)
+        return Reply(data, int(line[1])) if line is not None and line[2] is None else None
+
     def put(self, data: bytes) -> None:
         """Append octets; `next` takes the replies out."""
         self._octets = self._octets + data if self._octets else data
@@ -109,10 +116,6 @@ class ReplyReader:
             MalformedReply: the octets are no reply, or over a limit; nothing that follows can be trusted.
         """
         octets = self._octets
-        if not self._scanned and (line := _LINE.fullmatch(octets)) and not line[2] and len(octets) <= REPLY_LINE:
-            # One line and no more, as most replies are.
-            self._octets = b""
-            return Reply(octets, int(line[1]))
         while end := octets.find(LF, self._scanned) + 1:
             line = _LINE.fullmatch(octets, self._scanned, end)
             if line is None:

@@ -28,6 +28,10 @@ class Hearing(Desk):
         """Read UPSTREAM's octets. What CLIENT sent meanwhile is for the caller to look at, when all of them are
         settled."""
         reader = self._replies
+        whole = reader.whole(data)
+        if whole is not None:
+            self._take_reply(whole)
+            return
         reader.put(data)
         try:
             while self.ending is None and reader.pending and (reply := reader.next()) is not None:

@@ -17,7 +17,7 @@ from smtpguard.smtp.judgement import IN_TIME, Charge, Circumstances, Judgement, 
 from smtpguard.smtp.ledger import EMPTY
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, may_be_long, parse_command, parse_overlong, parse_sasl
 from smtpguard.smtp.verdicts import CLOSE, Rule, Section
-from smtpguard.smtp.vocabulary import OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
+from smtpguard.smtp.vocabulary import LINE_FLOOR, OPENS_TLS, SWALLOW_MAXIMUM, State, TlsMode, Verb
 
 
 class Reading(Hearing):
@@ -39,7 +39,7 @@ class Reading(Hearing):
         if (owed and not self._may_read_on(owed[-1])) or (self._first_line and not self._is_smtp()):
             return
         length = inbox.line_length()
-        if self._is_too_long(length):
+        if not 0 < length <= LINE_FLOOR and self._is_too_long(length):
             if not owed:
                 self._refuse_overlong()
             return

@@ -142,6 +142,9 @@ OPENS_TLS: Final = b"\x16"
 COMMAND_LINE: Final = 4096
 """Octets of a command line with its line end. RFC 5321 §4.5.3.1.4 asks for 512 at least; Postfix takes 2048 a line."""
 
+LINE_FLOOR: Final = 512
+"""Octets that every reader must take (RFC 5321 §4.5.3.1.4), so no limit is set below."""
+
 SASL_LINE: Final = 12288
 """Octets of an AUTH or SASL line with its line end: the floor that RFC 4954 §4 asks for."""
 

@@ -85,28 +85,33 @@ class Relay(Wire):
     # --- by the dispatcher -----------------------------------------------------------------------------------------
 
     def _on_client(self, client: TcpStream) -> None:
+        session = self._session
         try:
             try:
-                data = client.receive_now(self._session.window)
+                data = client.receive_now(session.window)
             except GONE:
                 self._lose(Side.CLIENT)
             else:
-                self._take_now(Side.CLIENT, client, data)
-            if self._session.window:
-                self._see_how_it_goes_on()
-            else:
-                self._read_by_tasks()
+                if data and session.ending is None:
+                    self._put(session.receive(Side.CLIENT, data, unread=self._down.behind))
+                else:
+                    self._take_now(Side.CLIENT, client, data)
+            self._see_how_it_goes_on()
         except Exception:
             self.fail()
 
     def _on_upstream(self, upstream: TcpStream) -> None:
+        session = self._session
         try:
             try:
                 data = upstream.receive_now(_REPLIES)
             except GONE:
                 self._lose(Side.UPSTREAM)
             else:
-                self._take_now(Side.UPSTREAM, upstream, data)
+                if data:
+                    self._put(session.receive(Side.UPSTREAM, data))
+                else:
+                    self._take_now(Side.UPSTREAM, upstream, data)
             self._see_how_it_goes_on()
         except Exception:
             self.fail()
@@ -119,7 +124,7 @@ class Relay(Wire):
             self._take_end(side)
 
     def _see_how_it_goes_on(self) -> None:
-        if self._down.behind or (self._up is not None and self._up.behind):
+        if self._down.behind or (self._up is not None and self._up.behind) or not self._session.window:
             self._read_by_tasks()
         elif self._session.ending is not None:
             self._say_goodbye()

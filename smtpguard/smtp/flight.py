@@ -28,7 +28,7 @@ _FOLLOWS_A_REFUSAL: Final = frozenset({rules.SG102, rules.SG103, rules.SG104})
 class Flight:
     """The commands whose replies UPSTREAM owes, oldest first, and the command group that is being read."""
 
-    __slots__ = ("_astray", "_pipelined", "_refused", "_unserved", "owed")
+    __slots__ = ("_pipelined", "_refused", "_unserved", "astray", "owed")
 
     def __init__(self) -> None:
         self.owed: list[Command] = [GREETING]
@@ -38,7 +38,7 @@ class Flight:
         # The content of the group before was refused for that, by us, so its transaction may still be open at UPSTREAM.
         self._unserved = False
         # And the MAIL of this group was refused, because that transaction is open.
-        self._astray = False
+        self.astray = False
 
     def may_join(self, command: Command) -> bool:
         """Tell whether a command may go out while others are in flight: RCPTs may, so many at a time."""
@@ -73,12 +73,12 @@ class Flight:
         UPSTREAM's transaction stayed open and refused the second one's MAIL. What follows must not end up in the
         first one.
         """
-        return _STRAY.get(command.verb) if self._pipelined and self._astray else None
+        return _STRAY.get(command.verb) if self._pipelined and self.astray else None
 
     def answered(self, command: Command, *, refused: bool) -> None:
         """Note the reply to a command, UPSTREAM's or ours."""
         if command.verb is Verb.MAIL:
-            self._astray = refused and self._unserved
+            self.astray = refused and self._unserved
             self._unserved = False
         if command.verb in _MAY_BE_REFUSED:
             self._refused = self._refused or refused
@@ -90,4 +90,4 @@ class Flight:
     def _begin_group(self) -> None:
         self._pipelined = False
         self._refused = False
-        self._astray = False
+        self.astray = False

@@ -19,14 +19,15 @@ LF: Final = b"\n"
 class Inbox:
     """Octets of CLIENT, read and not yet taken."""
 
-    __slots__ = ("_ahead", "_at", "_octets", "held")
+    __slots__ = ("_at", "_octets", "ahead", "held")
 
     def __init__(self) -> None:
         self._octets = b""
         self._at = 0
-        self._ahead = 0
         self.held = 0
         """Octets in it."""
+        self.ahead = 0
+        """Octets of those that were sent ahead of the latest reply."""
 
     def put(self, data: bytes) -> None:
         """Append octets. Into an empty inbox they go as the same object, and may come out as the same object."""
@@ -36,12 +37,7 @@ class Inbox:
 
     def mark_ahead(self) -> None:
         """A reply was given out: all octets held now were sent ahead of it."""
-        self._ahead = self.held
-
-    @property
-    def ahead(self) -> bool:
-        """True if the next octet was sent ahead of the latest reply."""
-        return self._ahead > 0
+        self.ahead = self.held
 
     def line_length(self) -> int:
         """Return the octets of the next line, LF included; 0 if no line is whole."""
@@ -58,19 +54,19 @@ class Inbox:
         """Take the next `count` octets, or what there is."""
         if count >= self.held and not self._at:
             taken = self._octets
-            self._octets, self.held, self._ahead = b"", 0, 0
+            self._octets, self.held, self.ahead = b"", 0, 0
             return taken
         taken = self.head(count)
         self._at += len(taken)
         self.held -= len(taken)
         if not self.held:
             self._octets, self._at = b"", 0
-        self._ahead = max(0, self._ahead - len(taken))
+        self.ahead = max(0, self.ahead - len(taken))
         return taken
 
     def clear(self) -> None:
         """Drop everything."""
-        self._octets, self._at, self._ahead, self.held = b"", 0, 0, 0
+        self._octets, self._at, self.ahead, self.held = b"", 0, 0, 0
 
 
 class MalformedReply(Exception):

@@ -56,8 +56,7 @@ _NO_PREDECESSOR = frozenset({Verb.GREETING, Verb.DATA, Verb.CONTENT, Verb.STARTT
 def judge(policy: Policy, facts: Facts, flight: Flight, command: Command, when: Circumstances) -> Judgement:
     """Charge a command line with every rule that it breaks."""
     broken = order.findings(facts, command.verb)
-    stray = flight.stray(command)
-    if stray is not None and not broken:
+    if flight.astray and not broken and (stray := flight.stray(command)) is not None:
         broken.append(stray)
     if when.ahead or command.flaw is not None or command.bare_lf or command.verb in _SUSPECT:
         broken = [*_foreign(policy, command), *_framing(command), *_timing(facts, command, when), *broken]

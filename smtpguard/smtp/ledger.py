@@ -33,8 +33,8 @@ class Ledger:
     """Counters and events of one session."""
 
     __slots__ = (
-        "_commands", "_consequences", "_events", "_hello", "_last_verb", "_not_smtp", "_noted", "_opaque",
-        "_previous", "_refused_messages", "_rules", "empty_commands", "errors", "history", "octets_in",
+        "_commands", "_consequences", "_hello", "_last_verb", "_not_smtp", "_noted", "_opaque",
+        "_previous", "_refused_messages", "_rules", "empty_commands", "errors", "events", "history", "octets_in",
         "octets_out", "sequence", "violations",
     )  # fmt: skip
 
@@ -54,20 +54,13 @@ class Ledger:
         self._refused_messages = 0
         self._commands: dict[Verb, tuple[int, int]] = {}
         self._rules: dict[str, int] = {}
-        self._events: list[Event] = []
+        self.events: list[Event] = []
+        """Since they were last handed out."""
         self._previous: tuple[Verb, int, bytes] | None = None
         self._last_verb: Verb | None = None
         self._hello = b""
         self._not_smtp = False
         self._opaque = False
-
-    def take_events(self) -> tuple[Event, ...]:
-        """Hand out the events since the last call."""
-        if not self._events:
-            return ()
-        events = tuple(self._events)
-        self._events.clear()
-        return events
 
     # --- what was said ---------------------------------------------------------------------------------------------
 
@@ -176,7 +169,7 @@ class Ledger:
             self._noted[rule.id] = self._noted.get(rule.id, 0) + 1
             if self._noted[rule.id] > NOTES_KEPT:
                 return
-        self._events.append(
+        self.events.append(
             Finding(
                 rule=rule,
                 verdict=one.ruling.verdict,
@@ -203,7 +196,7 @@ class Ledger:
 
     def declined(self, command: Command, facts: Facts, setting: str, answer: Answer) -> None:
         """Record an answer of ours that a setting asks for."""
-        self._events.append(
+        self.events.append(
             Declined(
                 setting=setting,
                 state=facts.state,
@@ -217,7 +210,7 @@ class Ledger:
     def inspection_ended(self) -> None:
         """Record that the session goes opaque."""
         self._opaque = True
-        self._events.append(InspectionEnded(sequence=self.sequence))
+        self.events.append(InspectionEnded(sequence=self.sequence))
 
     def ended(self, close: Close, facts: Facts, waiting: Waiting) -> SessionEnded:
         """Sum the session up."""

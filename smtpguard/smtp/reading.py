@@ -50,7 +50,8 @@ class Reading(Hearing):
             return
         in_time = not (inbox.ahead or owed or self._early_hello or self._after_refused_data or inbox.held > length)
         when = IN_TIME if in_time else self._circumstances(command, behind=inbox.held > length)
-        self._flight.read(command, ahead=when.ahead, pipelining=self._facts.offers(b"PIPELINING"))
+        pipelining = when.ahead and self._facts.offers(b"PIPELINING")
+        self._flight.read(command, ahead=when.ahead, pipelining=pipelining)
         judgement = judge(self._policy, self._facts, self._flight, command, when)
         if not judgement or not judgement[0].ruling.answered:
             self._take_line(command)
@@ -76,7 +77,7 @@ class Reading(Hearing):
         return behind_mail and self._facts.offers(b"PIPELINING") and self._flight.may_join(command)
 
     def _circumstances(self, command: Command, *, behind: bool) -> Circumstances:
-        ahead = self._inbox.ahead or bool(self._flight.owed)
+        ahead = self._inbox.ahead > 0 or bool(self._flight.owed)
         if self._early_hello and not (ahead and command.verb in _EARLY_GROUP):
             self._early_hello = False
         return Circumstances(
@@ -104,9 +105,9 @@ class Reading(Hearing):
         self._ledger.history.health_check = foreign.is_health_check(head)
         judgement = self._charge(rule)
         if judgement and judgement[0].ruling.answered:
-            self._close_for(judgement, UNNAMED, ahead=self._inbox.ahead)
+            self._close_for(judgement, UNNAMED, ahead=self._inbox.ahead > 0)
             return False
-        self._note(judgement, UNNAMED, ahead=self._inbox.ahead, forwarded=True)
+        self._note(judgement, UNNAMED, ahead=self._inbox.ahead > 0, forwarded=True)
         return True
 
     def _is_too_long(self, length: int) -> bool:
@@ -120,7 +121,7 @@ class Reading(Hearing):
     def _refuse_overlong(self) -> None:
         command = parse_overlong(self._inbox.head(64)) if self._phase is Phase.COMMAND else Command(b"", Verb.SASL)
         self._ledger.command(command)
-        self._close_for(self._charge(rules.SG303), command, ahead=self._inbox.ahead)
+        self._close_for(self._charge(rules.SG303), command, ahead=self._inbox.ahead > 0)
 
     def _read_sasl(self) -> None:
         inbox = self._inbox

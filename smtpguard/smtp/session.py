@@ -231,14 +231,15 @@ class Session(Reading):
             self._end_half_closed()
         if self._client_lost:
             self._down.clear()
-        events = self._ledger.take_events()
-        if not (self._up or self._down or events):
+        ledger = self._ledger
+        if not (self._up or self._down or ledger.events):
             return _NOTHING
-        output = Output(tuple(self._up), tuple(self._down), events)
+        output = Output(tuple(self._up), tuple(self._down), tuple(ledger.events))
         for octets in output.down:
-            self._ledger.octets_out += len(octets)
+            ledger.octets_out += len(octets)
         self._up.clear()
         self._down.clear()
+        ledger.events.clear()
         return output
 
     def _end_half_closed(self) -> None:

@@ -2,8 +2,9 @@
 
 Both readers of a session may have octets for CLIENT: replies of UPSTREAM, and answers of ours. `put` never waits, so
 octets leave in the order in which the engine gave them out: it sends at once, and keeps what the kernel does not
-take. The task that meets a rest drains it by `flush`; a second one waits there until it is gone. A reader reads only
-while the outboxes that it feeds are empty: at most one read's results wait.
+take. A rest is sent by `drain`, in a task of its own, which is rare; readers wait for its end. Were it a reader that
+drains, it could not read meanwhile, and a peer that answers line by line before it reads on would wait for us as we for
+it. CLIENT is read only while both outboxes are empty, UPSTREAM only while CLIENT's is: at most one read's results wait.
 
 A lost connection is not raised but seen at `broken`: the other octets of the same read still have to go their way.
 """

@@ -36,8 +36,8 @@ class Session(Reading):
     Args:
         policy: what the administrator decided about this client.
         session_id: 12 characters, for the answers of ours.
-        pipeconnect: UPSTREAM is known to offer PIPECONNECT, so that EHLO and MAIL may lawfully come ahead of the
-        greeting. tls: CLIENT speaks through TLS from the first octet (RFC 8314 §3.3).
+        pipeconnect: UPSTREAM is known to offer PIPECONNECT: EHLO and MAIL may come ahead of the greeting.
+        tls: CLIENT speaks through TLS from the first octet (RFC 8314 §3.3).
     """
 
     __slots__ = ()

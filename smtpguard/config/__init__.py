@@ -1,19 +1,22 @@
 """TOML and options -> one frozen `Config`; all mistakes at once, each with its place, key and cure.
 
 `load` is the way in. `lines` finds where a key stands, `layers` reads the sources and lays them over each other,
-`model` holds the settings with their defaults and descriptions, `address` and `values` read single values, `wording`
-turns what is wrong into `mistakes`. This room opens no socket and changes nothing on the machine; ports and
+`renamed` knows old names, `model` holds the settings with their defaults and descriptions, `address` and `values` read
+single values, `agreement` sees whether settings go together, `listeners` says what each listener is told, `wording`
+turns what is wrong into `mistakes`. This room opens no socket and changes nothing on the machine; ports, accounts and
 descriptors are the service's.
 """
 
 from smtpguard.config.address import Address, parse_address
-from smtpguard.config.load import Flags, load
+from smtpguard.config.listeners import Listener, listeners_of, session_policy
+from smtpguard.config.load import DEFAULT_FILE, Flags, Loaded, default_file, load
 from smtpguard.config.mistakes import ConfigError, Mistake
 from smtpguard.config.model import (
     AuditSettings,
     Config,
     IdentitySettings,
     LimitSettings,
+    ListenerSettings,
     LogFormat,
     LogLevel,
     LogSettings,
@@ -24,6 +27,7 @@ from smtpguard.config.model import (
 )
 
 __all__ = [
+    "DEFAULT_FILE",
     "Address",
     "AuditSettings",
     "Config",
@@ -31,6 +35,9 @@ __all__ = [
     "Flags",
     "IdentitySettings",
     "LimitSettings",
+    "Listener",
+    "ListenerSettings",
+    "Loaded",
     "LogFormat",
     "LogLevel",
     "LogSettings",
@@ -39,6 +46,9 @@ __all__ = [
     "PolicySettings",
     "TimeoutSettings",
     "TlsSettings",
+    "default_file",
+    "listeners_of",
     "load",
     "parse_address",
+    "session_policy",
 ]

@@ -1,7 +1,10 @@
-"""The sources of settings: a file, a flag, `--set key=value`.
+"""The sources of settings: files, variables of the environment, flags, `--set key=value`.
 
 Each becomes one `Layer`; later layers speak over earlier ones. A layer is a tree of plain values and the lines where
 its keys stand, so that a mistake can name them. A source that cannot be read at all is a mistake of its own.
+
+`[[listener]]` tables are kept by their `name`, so that a later source can change one of them:
+`--set listener.public.policy.mode=observe`.
 """
 
 import re
@@ -21,10 +24,14 @@ SET: Final = "--set"
 """The option of single settings, as mistakes name it."""
 
 KEY_DEPTH: Final = 16
-"""Parts of a dotted key after `--set`; the deepest setting has three."""
+"""Parts of a dotted key after `--set`; the deepest setting has five."""
+
+VARIABLE: Final = "SMTPGUARD_"
+"""Beginning of a variable that sets a key: `SMTPGUARD_POLICY__REPLY_RULE_ID` is `policy.reply-rule-id`."""
 
 Tree = dict[str, Any]
 
+_RULE_ID: Final = re.compile(r"SG[0-9]+")
 _TOML_PLACE: Final = re.compile(r" \(at line ([0-9]+), column ([0-9]+)\)$")
 _TWICE: Final = ("Cannot overwrite a value", "Cannot declare")
 
@@ -67,20 +74,26 @@ def look_up(tree: object, path: KeyPath) -> object:
     return tree
 
 
+def origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
+    """Return the layer that speaks last for a key or something inside it; None: nobody does."""
+    return next((layer for layer in reversed(layers) if layer.holds(path)), None)
+
+
 def merge(layers: Sequence[Layer]) -> Tree:
     """Lay the trees over each other: tables are merged, any other value replaces what was there."""
     merged: Tree = {}
     for layer in layers:
-        _lay_over(merged, layer.tree)
+        lay_over(merged, layer.tree)
     return merged
 
 
-def _lay_over(below: Tree, above: Tree) -> None:
+def lay_over(below: Tree, above: Tree) -> None:
+    """Change the tree `below` as `above` says."""
     for key, value in above.items():
         if isinstance(value, dict):
             if not isinstance(below.get(key), dict):
                 below[key] = {}
-            _lay_over(below[key], value)
+            lay_over(below[key], value)
         else:
             below[key] = value
 
@@ -104,7 +117,7 @@ def read_file(path: Path) -> Layer:
         raise _unreadable(name, f"cannot be read: {reason}") from None
     text = _text(name, octets)
     try:
-        return Layer(name, _toml(name, text), key_lines(text))
+        return _by_name(Layer(name, _toml(name, text), key_lines(text)))
     except RecursionError:
         raise _unreadable(name, "nested too deep") from None
 
@@ -148,7 +161,25 @@ def read_assignment(text: str) -> Layer:
     keys = [part.strip() for part in key.split(".")]
     if not sign or not all(keys) or len(keys) > KEY_DEPTH:
         raise ConfigError((Mistake(SET, "write key=value, such as policy.mode=observe", shown=shown_value(text)),))
-    return layer_of(SET, tuple(keys), _value(value.strip()))
+    return _by_name(layer_of(SET, tuple(keys), _value(value.strip())))
+
+
+def read_variable(name: str, value: str) -> Layer:
+    """Read a variable of the environment; `__` separates the parts of the key, the value is as behind `--set`.
+
+    Raises:
+        ConfigError: what stands behind `SMTPGUARD_` cannot be a key.
+    """
+    parts = name.removeprefix(VARIABLE).split("__")
+    if not all(parts) or len(parts) > KEY_DEPTH:
+        allowed = f"a variable of that name sets a key, such as {VARIABLE}POLICY__MODE"
+        raise ConfigError((Mistake(name, allowed, shown=shown_value(value)),))
+    return _by_name(layer_of(name, tuple(map(_variable_key, parts)), _value(value.strip())))
+
+
+def _variable_key(part: str) -> str:
+    # Rule ids are the only keys in capitals.
+    return part if _RULE_ID.fullmatch(part) else part.lower().replace("_", "-")
 
 
 def layer_of(source: str, keys: tuple[str, ...], value: object) -> Layer:
@@ -167,3 +198,38 @@ def _value(text: str) -> object:
     # More than one key: the text held a line end and was no value. Dates have no meaning in any setting.
     plain = len(tree) == 1 and isinstance(tree["value"], bool | int | float | str | list | dict)
     return tree["value"] if plain else text
+
+
+def _by_name(layer: Layer) -> Layer:
+    """Keep `[[listener]]` tables by their names, in the tree and in the lines.
+
+    Raises:
+        ConfigError: one has no name, or two have the same.
+    """
+    tables = layer.tree.get("listener")
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        return layer
+    names: list[str] = []
+    for place, each in enumerate(tables):
+        name, path = each.get("name"), ("listener", place)
+        if not isinstance(name, str):
+            raise ConfigError(
+                (Mistake(layer.source, _NAMELESS, layer.line((*path, "name")), f"listener[{place}].name"),)
+            )
+        if name in names:
+            twice = f"another name; two listeners of one {'file' if layer.lines else 'list'} cannot share it"
+            line = layer.line((*path, "name"))
+            raise ConfigError((Mistake(layer.source, twice, line, f"listener[{place}].name", shown_value(name)),))
+        names.append(name)
+    named = {name: {k: v for k, v in each.items() if k != "name"} for name, each in zip(names, tables, strict=True)}
+    lines = {_named_path(path, names): line for path, line in layer.lines.items()}
+    return Layer(layer.source, layer.tree | {"listener": named}, lines)
+
+
+def _named_path(path: KeyPath, names: Sequence[str]) -> KeyPath:
+    if len(path) > 1 and path[0] == "listener" and isinstance(path[1], int):
+        return (path[0], names[path[1]], *path[2:])
+    return path
+
+
+_NAMELESS: Final = "required: a name in quotes, such as 'public'; log, audit and --set call the listener by it"

@@ -1,26 +1,31 @@
 """The settings: one frozen `Config`, a table of the TOML file for each of its parts.
 
 Keys are the field names with `-` for `_`. Unknown keys are mistakes. A description stands here and nowhere else.
-Durations are seconds.
+Durations are seconds. What is made of them for each listener is `listeners`'.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from smtpguard.config.address import Address
-from smtpguard.config.values import Addresses, AddressText, FilePath, ForbiddenWord, LogTarget, RuleVerdicts, Seconds
-from smtpguard.smtp import COMMAND_LINE, SASL_LINE, Limits, Policy, Profile, TlsMode, table
+from smtpguard.config.values import (
+    AccountName,
+    Addresses,
+    FilePath,
+    ForbiddenWord,
+    LogTarget,
+    RuleVerdicts,
+    Seconds,
+)
+from smtpguard.smtp import COMMAND_LINE, SASL_LINE, Limits, Profile, TlsMode
 
 Count = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 
 SESSION: Final = Limits()
 """The engine's own defaults, so that each number stands once."""
-
-WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-LOOPBACKS: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def _kebab(name: str) -> str:
@@ -153,47 +158,41 @@ class IdentitySettings(Table):
     )
 
 
+class ListenerSettings(Table):
+    """One `[[listener]]`: `name` is its key here. What it leaves out holds as the common settings say it."""
+
+    address: Addresses = Field(description="Addresses to listen on, HOST:PORT.")
+    upstream: Addresses = Field(default=(), description="Mail servers of this listener, HOST:PORT; unset: the common.")
+    policy: PolicySettings = Field(default=PolicySettings(), description="Keys of [policy] that differ here.")
+    tls: TlsSettings = Field(default=TlsSettings(), description="Keys of [tls] that differ here.")
+    identity: IdentitySettings = Field(default=IdentitySettings(), description="Keys of [identity] that differ here.")
+
+
 class Config(Table):
     """All settings of one smtpguard."""
 
-    listen: Addresses = Field(description="Addresses to listen on, HOST:PORT.")
-    upstream: AddressText = Field(description="The mail server that sessions are relayed to, HOST:PORT.")
-    policy: PolicySettings = PolicySettings()
-    tls: TlsSettings = TlsSettings()
-    timeouts: TimeoutSettings = TimeoutSettings()
-    limits: LimitSettings = LimitSettings()
-    audit: AuditSettings = AuditSettings()
-    log: LogSettings = LogSettings()
-    identity: IdentitySettings = IdentitySettings()
-
-    @field_validator("upstream")
-    @classmethod
-    def _not_ourselves(cls, upstream: Address, info: ValidationInfo) -> Address:
-        """Refuse the loop that can be seen in the configuration; a session through it would open sessions for ever."""
-        for address in info.data.get("listen", ()):
-            if address.port == upstream.port and _reaches(upstream.host, address.host):
-                raise ValueError(f"another program's address; {address} is our own listener")
-        return upstream
-
-    def session_policy(self) -> Policy:
-        """Build what the engine needs to know of all this."""
-        observing = self.policy.mode is Mode.OBSERVE
-        rulings = table(self.policy.profile, observing=observing, changes=self.policy.rules)
-        return Policy(
-            before_auth=rulings,
-            after_auth=rulings,
-            observing=observing,
-            tls_mode=self.tls.mode,
-            limits=Limits(
-                violations=self.limits.violations,
-                empty_commands=self.limits.empty_commands,
-                command_line=self.limits.command_line,
-            ),
-            reply_rule_id=self.policy.reply_rule_id,
-            forwarded_words=self.policy.unsafe_forwarded_verbs,
-        )
+    listen: Addresses = Field(default=(), description="Addresses to listen on, HOST:PORT.")
+    upstream: Addresses = Field(
+        default=(),
+        description="The mail server that sessions go to, HOST:PORT; of several, the first that can be reached.",
+    )
+    user: AccountName | None = Field(
+        default=None, description="Account to run as once the ports are open; only root can change to another."
+    )
+    group: AccountName | None = Field(default=None, description="Group to run as; unset: the group of `user`.")
+    policy: PolicySettings = Field(default=PolicySettings(), description="What is done about findings.")
+    tls: TlsSettings = Field(default=TlsSettings(), description="What becomes of STARTTLS.")
+    timeouts: TimeoutSettings = Field(default=TimeoutSettings(), description="How long each side may take.")
+    limits: LimitSettings = Field(default=LimitSettings(), description="How much clients may ask for.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="The evidence.")
+    log: LogSettings = Field(default=LogSettings(), description="The operator's log.")
+    identity: IdentitySettings = Field(
+        default=IdentitySettings(), description="How the upstream learns who the client is."
+    )
+    listener: Mapping[str, ListenerSettings] = Field(
+        default={}, description="Listeners with settings of their own, by name; in the file [[listener]] tables."
+    )
 
 
-def _reaches(dialled: str, listening: str) -> bool:
-    """Tell whether a dial to one host surely meets a listener on the other."""
-    return dialled in (listening, *WILDCARDS) or (listening in WILDCARDS and dialled in LOOPBACKS)
+INHERITED: Final = ("policy", "tls", "identity")
+"""Tables of which a listener may have its own, laid over the common ones key by key."""

@@ -22,6 +22,7 @@ LOG_STREAMS: Final = ("stdout", "stderr", "journal", "syslog")
 """Where the operator log may go by name."""
 
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")
+_ACCOUNT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
 _UNITS: Final = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -136,10 +137,18 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def parse_account(value: object) -> str:
+    """Return the name of a user or group; whether it exists is the machine's to say."""
+    if isinstance(value, str) and _ACCOUNT.fullmatch(value):
+        return value
+    raise ValueError("the name of an account in quotes, such as 'smtpguard'")
+
+
 AddressText = Annotated[Address, PlainValidator(parse_address), WithJsonSchema({"type": "string"})]
 Addresses = Annotated[
     tuple[AddressText, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_each_once)
 ]
+AccountName = Annotated[str, PlainValidator(parse_account), WithJsonSchema({"type": "string"})]
 Seconds = Annotated[float, PlainValidator(parse_duration), WithJsonSchema({"type": ["number", "string"]})]
 ForbiddenWord = Annotated[bytes, PlainValidator(parse_forbidden_word), WithJsonSchema({"type": "string"})]
 FilePath = Annotated[Path, PlainValidator(parse_path), WithJsonSchema({"type": "string"})]

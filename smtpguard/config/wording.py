@@ -6,15 +6,15 @@ sentence. The value shown is the one that the person wrote, not what a reader ma
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from smtpguard.config.layers import Layer, look_up
+from smtpguard.config.layers import Layer, look_up, origin
 from smtpguard.config.lines import KeyPath
 from smtpguard.config.mistakes import Mistake, shown_key, shown_value
-from smtpguard.config.model import Config, Table
+from smtpguard.config.model import INHERITED, Config, Table
 from smtpguard.config.values import meant, one_of, similar
 
 _QUOTED: Final = re.compile(r"'([^']*)'")
@@ -24,18 +24,36 @@ def told(error: ErrorDetails, layers: Sequence[Layer]) -> Mistake:
     """Say one finding; `layers` as they were merged, the strongest last."""
     path, allowed = error["loc"], WORDS.get(error["type"], _as_said)(error)
     if error["type"] == "missing":
-        return Mistake(_home(layers), allowed, key=shown_key(path))
+        return Mistake(_home(path, layers), allowed, key=shown_key(path))
+    return _placed(path, allowed, layers)
+
+
+def complained(path: KeyPath, allowed: str, layers: Sequence[Layer]) -> Mistake:
+    """Say what `agreement` found; "required" is what is missing."""
+    if allowed == "required":
+        return Mistake(_home(path, layers), _required(path), key=shown_key(path))
+    common = common_path(path)
+    return _placed(common if common and origin(path, layers) is None else path, allowed, layers)
+
+
+def common_path(path: KeyPath) -> KeyPath:
+    """Return the common key that holds where a listener has none of its own; () where there is none."""
+    listeners = path[:1] == ("listener",) and len(path) > 2 and path[2] in (*INHERITED, "upstream")
+    return path[2:] if listeners else ()
+
+
+def _placed(path: KeyPath, allowed: str, layers: Sequence[Layer]) -> Mistake:
     # A location may go deeper than what was written: one text that stands for a list of one.
-    while not (holders := [layer for layer in layers if layer.holds(path)]):
+    while (layer := origin(path, layers)) is None:
         path = path[:-1]
-    layer = holders[-1]
     value = shown_value(look_up(layer.tree, path))
     return Mistake(layer.source, allowed, line=layer.line(path), key=shown_key(path), shown=value)
 
 
-def _home(layers: Sequence[Layer]) -> str:
+def _home(path: KeyPath, layers: Sequence[Layer]) -> str:
     """Return where a key that nobody set could stand."""
-    return next((layer.source for layer in layers if layer.lines), "command line")
+    around = origin(path[:-1], layers) if len(path) > 1 else None
+    return around.source if around else next((layer.source for layer in layers if layer.lines), "command line")
 
 
 def _unknown(error: ErrorDetails) -> str:
@@ -51,9 +69,13 @@ def _unknown(error: ErrorDetails) -> str:
 
 
 def _missing(error: ErrorDetails) -> str:
-    key = shown_key(error["loc"])
-    description = (field_at(error["loc"]).description or "").removesuffix(".")
-    return f"required ({description}); set it in the file or say --{key} HOST:PORT"
+    return _required(error["loc"])
+
+
+def _required(path: KeyPath) -> str:
+    description = (field_at(path).description or "").removesuffix(".")
+    option = f" or say --{path[0]} HOST:PORT" if len(path) == 1 else ""
+    return f"required ({description}); set it in the file{option}"
 
 
 def _number(error: ErrorDetails) -> str:
@@ -92,6 +114,7 @@ WORDS: Final[dict[str, Callable[[ErrorDetails], str]]] = {
     "too_short": _always("one entry at least"),
     "model_type": _always("a table of settings"),
     "dict_type": _always("a table of settings"),
+    "mapping_type": _always("a table of settings"),
 }
 
 
@@ -101,12 +124,12 @@ def fields_of(table: type[Table]) -> dict[str, FieldInfo]:
 
 
 def settings(table: type[Table], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """Give out the path of every setting below a table, tables left out."""
+    """Give out the path of every setting below a table; tables and listeners left out."""
     for key, field in fields_of(table).items():
         inner = inner_table(field)
         if inner:
             yield from settings(inner, (*above, key))
-        else:
+        elif not named_table(field):
             yield (*above, key)
 
 
@@ -116,6 +139,12 @@ def inner_table(field: FieldInfo) -> type[Table] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Table) else None
 
 
+def named_table(field: FieldInfo) -> type[Table] | None:
+    """Return what each entry of the field is, where it holds tables by name."""
+    kinds = [kind for kind in get_args(field.annotation) if isinstance(kind, type) and issubclass(kind, Table)]
+    return kinds[0] if kinds else None
+
+
 def field_at(path: KeyPath) -> FieldInfo:
     """Return the field at a key path."""
     return fields_of(table_at(path[:-1]))[str(path[-1])]
@@ -123,4 +152,12 @@ def field_at(path: KeyPath) -> FieldInfo:
 
 def table_at(path: KeyPath) -> type[Table]:
     """Return the table at a key path."""
-    return (path and inner_table(field_at(path))) or Config
+    table: type[Table] = Config
+    keys = iter(path)
+    for key in keys:
+        field = fields_of(table)[str(key)]
+        named = named_table(field)
+        if named:
+            next(keys, None)
+        table = named or inner_table(field) or Config
+    return table

@@ -11,8 +11,8 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
         [
             "command line: listen: required (Addresses to listen on, HOST:PORT); "
             "set it in the file or say --listen HOST:PORT",
-            "command line: upstream: required (The mail server that sessions are relayed to, HOST:PORT); "
-            "set it in the file or say --upstream HOST:PORT",
+            "command line: upstream: required (The mail server that sessions go to, HOST:PORT; of several, the first "
+            "that can be reached); set it in the file or say --upstream HOST:PORT",
         ],
     ),
     "not TOML": (
@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
         GOOD + "[zzz]\na = 1\n",
         [
             "smtpguard.toml:3: zzz = {…}: unknown key; the top level has "
-            "listen, upstream, policy, tls, timeouts, limits, audit, log, identity"
+            "listen, upstream, policy, tls, timeouts, limits, audit, log, identity, listener"
         ],
     ),
     "odd key": (

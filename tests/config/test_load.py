@@ -38,7 +38,7 @@ def load_text(tmp_path: Path, text: str | bytes, *assignments: str) -> Config:
     """Load one file named `smtpguard.toml` from its folder."""
     file = tmp_path / "smtpguard.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(file, assignments=assignments)
+    return load(file, assignments=assignments).config
 
 
 def mistakes_of(tmp_path: Path, text: str | bytes, *assignments: str) -> list[str]:
@@ -53,7 +53,7 @@ def test_whole_file(tmp_path: Path) -> None:
     """Every kind of setting is read from a file."""
     config = load_text(tmp_path, WHOLE)
     assert config.listen == (Address("127.0.0.1", 2525), Address("::1", 2525))
-    assert config.upstream == Address("mail.example.net", 25)
+    assert config.upstream == (Address("mail.example.net", 25),)
     assert (config.policy.mode, config.policy.profile) == (Mode.OBSERVE, Profile.STRICT)
     assert not config.policy.reply_rule_id
     assert config.policy.unsafe_forwarded_verbs == {b"XCLIENT"}
@@ -78,9 +78,11 @@ def test_order_of_sources(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text(GOOD + "[timeouts]\nreply = 1\ncommand = 1\ncontent = 1\n[policy]\nmode = 'enforce'\n")
     flags = {"--upstream": (("upstream",), "192.0.2.1:25"), "--observe": (("policy", "mode"), "observe")}
-    config = load(file, flags=flags, assignments=["timeouts.command=2", "timeouts.command=3s", "policy.mode=enforce"])
+    config = load(
+        file, flags=flags, assignments=["timeouts.command=2", "timeouts.command=3s", "policy.mode=enforce"]
+    ).config
     assert (config.timeouts.connect, config.timeouts.content, config.timeouts.command) == (10, 1, 3)
-    assert config.upstream == Address("192.0.2.1", 25)
+    assert config.upstream == (Address("192.0.2.1", 25),)
     assert config.policy.mode is Mode.ENFORCE
     assert config.listen == (Address("127.0.0.1", 2525),)
 

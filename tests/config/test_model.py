@@ -3,13 +3,15 @@
 import pydantic
 import pytest
 
-from smtpguard.config import Address, Config, LimitSettings, Mode, PolicySettings, TlsSettings
+from smtpguard.config import Address, Config, Mode
 from smtpguard.config.wording import field_at, fields_of, inner_table, settings
-from smtpguard.smtp import CATALOGUE, Limits, Policy, Profile, TlsMode, Verdict, policy_for
+from smtpguard.smtp import Profile, TlsMode
 
-ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": Address("127.0.0.1", 2525)}
+ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": (Address("127.0.0.1", 2525),)}
 
 DEFAULTS = {
+    "user": None,
+    "group": None,
     "policy.mode": Mode.ENFORCE,
     "policy.profile": Profile.STANDARD,
     "policy.rules": {},
@@ -72,39 +74,4 @@ def test_tables() -> None:
 def test_frozen() -> None:
     """A Config does not change."""
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        plain().upstream = Address("192.0.2.1", 25)
-
-
-def test_default_policy() -> None:
-    """The engine's default is ours."""
-    assert plain().session_policy() == policy_for()
-
-
-def test_policy() -> None:
-    """All that the engine needs to know reaches it."""
-    config = plain(
-        policy=PolicySettings(
-            mode=Mode.OBSERVE,
-            profile=Profile.STRICT,
-            rules={"SG105": Verdict.OFF},
-            reply_rule_id=False,
-            unsafe_forwarded_verbs=frozenset({b"XCLIENT"}),
-        ),
-        tls=TlsSettings(mode=TlsMode.HIDE),
-        limits=LimitSettings(violations=3, empty_commands=0, command_line=512),
-    )
-    strict = policy_for(Profile.STRICT, observing=True)
-    rows = {rule: ruling for rule, ruling in strict.before_auth.items() if rule.id != "SG105"}
-    policy = config.session_policy()
-    assert {rule: ruling for rule, ruling in policy.before_auth.items() if rule.id != "SG105"} == rows
-    assert policy.before_auth == policy.after_auth
-    assert policy.ruling(CATALOGUE["SG105"], authenticated=False).enforced is Verdict.OFF
-    assert policy == Policy(
-        before_auth=policy.before_auth,
-        after_auth=policy.after_auth,
-        observing=True,
-        tls_mode=TlsMode.HIDE,
-        limits=Limits(violations=3, empty_commands=0, command_line=512),
-        reply_rule_id=False,
-        forwarded_words=frozenset({b"XCLIENT"}),
-    )
+        plain().upstream = (Address("192.0.2.1", 25),)

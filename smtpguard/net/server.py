@@ -1,6 +1,7 @@
 """Accepts clients and starts a relay for each; sweeps them once a second.
 
-One `Server` serves all listening sockets of a worker. Its relays live in one nursery, outside the listeners' tasks.
+One `Server` serves all listening sockets of a worker, each with a `Door`: who comes in there, goes where, and is told
+what. Its relays live in one nursery, outside the listeners' tasks.
 A client over a cap hears 421 and never costs an UPSTREAM connection. When descriptors run out, accepting pauses; it
 never spins.
 """
@@ -11,7 +12,8 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import trio
@@ -20,10 +22,10 @@ from smtpguard.net.deadlines import LINGER, Deadlines
 from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.gate import Gate, folded
 from smtpguard.net.relay import Relay
+from smtpguard.net.route import Door, Route
 from smtpguard.net.stream import TcpStream
-from smtpguard.net.upstream import Upstream
 from smtpguard.net.wire import Hooks, Observer, Wire
-from smtpguard.smtp import CATALOGUE, SHUTTING_DOWN, TOO_MANY_SESSIONS, Close, Link, Policy, Session, SessionStarted
+from smtpguard.smtp import CATALOGUE, SHUTTING_DOWN, TOO_MANY_SESSIONS, Close, Link, Session, SessionStarted
 
 BATCH: Final = 64
 """Clients accepted before the other tasks get their turn."""
@@ -54,8 +56,6 @@ class Server:
 
     def __init__(  # noqa: PLR0913 - each is decided elsewhere
         self,
-        upstream: Upstream,
-        policy: Policy,
         deadlines: Deadlines,
         gate: Gate,
         *,
@@ -65,8 +65,6 @@ class Server:
         announces: bool = True,
     ) -> None:
         """Wire it up; with `announces` an event tells each session's start, which only a log at debug wants."""
-        self._upstream = upstream
-        self._policy = policy
         self._deadlines = deadlines
         self._gate = gate
         self._observe = observe
@@ -74,26 +72,26 @@ class Server:
         self._announces = announces
         self._hooks = Hooks(observe=observe, closed=self._forget, bug=bug)
         self._dispatcher = Dispatcher()
-        self._relays: set[Relay] = set()
+        self._relays: dict[Relay, Route] = {}
         self._turned_away = 0
         self._ids = session_ids()
 
     def __len__(self) -> int:
         return len(self._relays)
 
-    async def accept(self, listener: socket.socket, name: str, nursery: trio.Nursery) -> None:
+    async def accept(self, listener: socket.socket, door: Door, nursery: trio.Nursery) -> None:
         """Accept clients of one listening socket for ever; their relays are started into `nursery`."""
         while True:
             descriptor = listener.fileno()
             self._dispatcher.yield_to(descriptor)
             try:
-                while not await self._accept_batch(listener, name, nursery):
+                while not await self._accept_batch(listener, door, nursery):
                     pass
             finally:
                 self._dispatcher.forget(descriptor)
             await trio.sleep(PAUSE)
 
-    async def _accept_batch(self, listener: socket.socket, name: str, nursery: trio.Nursery) -> bool:
+    async def _accept_batch(self, listener: socket.socket, door: Door, nursery: trio.Nursery) -> bool:
         """Wait for clients and accept what has come; True if the machine is exhausted."""
         await trio.lowlevel.wait_readable(listener)
         for _ in range(BATCH):
@@ -107,33 +105,39 @@ class Server:
                     self._warnings.exhausted(error)
                     return True
                 break
-            self._welcome(accepted, peer, name, nursery)
+            self._welcome(accepted, peer, door, nursery)
         return False
 
-    def _welcome(self, accepted: socket.socket, peer: tuple[str, int], name: str, nursery: trio.Nursery) -> None:
+    def _welcome(self, accepted: socket.socket, peer: tuple[str, int], door: Door, nursery: trio.Nursery) -> None:
         accepted.setblocking(False)
-        stream = TcpStream(accepted)
+        stream, route = TcpStream(accepted), door.route
         try:
-            link = self._link(accepted, peer, name)
+            link = self._link(accepted, peer, door)
         except OSError:
             stream.close()
             return
         over = self._gate.enter(link.client_ip)
         if over is not None:
-            self._turn_away(stream, link, over, nursery)
+            self._turn_away(stream, link, over, door, nursery)
             return
-        session = Session(self._policy, session_id=link.session_id, pipeconnect=self._upstream.pipeconnect)
+        session = Session(door.policy, session_id=link.session_id, pipeconnect=route.pipeconnect)
         relay = Relay(stream, session, link, self._deadlines, self._hooks)
-        self._relays.add(relay)
+        self._relays[relay] = route
         if self._announces:
             self._observe(link, link.started, SessionStarted())
-        upstream = self._upstream.dial_now()
+        upstream = route.dial_now()
         if upstream is not None:
             relay.begin(upstream, nursery, self._dispatcher)
         else:
-            nursery.start_soon(relay.serve, self._upstream.dial, nursery, self._dispatcher)
+            nursery.start_soon(relay.serve, partial(self._dial, route, relay), nursery, self._dispatcher)
 
-    def _link(self, accepted: socket.socket, peer: tuple[str, int], name: str) -> Link:
+    async def _dial(self, route: Route, relay: Relay) -> TcpStream:
+        stream, upstream = await route.dial()
+        if str(upstream) != relay.link.upstream:
+            relay.link = replace(relay.link, upstream=str(upstream))
+        return stream
+
+    def _link(self, accepted: socket.socket, peer: tuple[str, int], door: Door) -> Link:
         local = accepted.getsockname()
         return Link(
             session_id=next(self._ids),
@@ -142,25 +146,24 @@ class Server:
             client_port=peer[1],
             local_ip=folded(local[0]),
             local_port=local[1],
-            listener=name,
-            upstream=str(self._upstream),
+            listener=door.name,
+            upstream=str(door.route.first),
         )
 
     def _forget(self, relay: Wire) -> None:
-        self._relays.discard(relay)
-        self._upstream.pipeconnect = self._upstream.pipeconnect or relay.offers_pipeconnect
+        route = self._relays.pop(relay)  # type: ignore[call-overload]  # every Wire here is a Relay
+        route.pipeconnect = route.pipeconnect or relay.offers_pipeconnect
         self._gate.leave(relay.link.client_ip)
 
-    def _turn_away(self, stream: TcpStream, link: Link, setting: str, nursery: trio.Nursery) -> None:
+    def _turn_away(self, stream: TcpStream, link: Link, setting: str, door: Door, nursery: trio.Nursery) -> None:
         self._warnings.turned_away(link, setting)
         if self._turned_away >= TURNED_AWAY:
             stream.close()
             return
         self._turned_away += 1
-        nursery.start_soon(self._say_too_many, stream, link)
+        nursery.start_soon(self._say_too_many, stream, link, _TOO_MANY.id if door.policy.reply_rule_id else "")
 
-    async def _say_too_many(self, stream: TcpStream, link: Link) -> None:
-        rule_id = _TOO_MANY.id if self._policy.reply_rule_id else ""
+    async def _say_too_many(self, stream: TcpStream, link: Link, rule_id: str) -> None:
         seconds, octets = LINGER["short"]
         try:
             with trio.move_on_after(seconds):
@@ -185,8 +188,8 @@ class Server:
         while True:
             await trio.sleep(1)
             now = trio.current_time()
-            for relay in tuple(self._relays):
-                self._upstream.pipeconnect = self._upstream.pipeconnect or relay.offers_pipeconnect
+            for relay, route in tuple(self._relays.items()):
+                route.pipeconnect = route.pipeconnect or relay.offers_pipeconnect
                 try:
                     relay.sweep(now)
                 except Exception:

@@ -44,8 +44,6 @@ class Upstream:
     def __init__(self, host: str, port: int, *, connect_deadline: float = 10.0, guarded: bool = False) -> None:
         self.host = host
         self.port = port
-        self.pipeconnect = False
-        """It offered PIPECONNECT to some session."""
         self.admitted = not guarded
         """Sessions may go there: False until the open-relay probe has passed, where one is due."""
         self.guarded = guarded

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from smtpguard.net import Deadlines, Gate, Server, Upstream, Warnings, listen
+from smtpguard.net import Deadlines, Door, Gate, Route, Server, Upstream, Warnings, listen
 from smtpguard.smtp import Event, Link, SessionEnded, SessionStarted, policy_for
 from tests.net.loopback import NEVER, Client, descriptors
 
@@ -26,9 +26,8 @@ class House:
         self.bugs: list[Link] = []
         self.warnings: list[str] = []
         self.upstream = Upstream("127.0.0.1", port)
+        self.door = Door("test", Route([self.upstream]), policy_for())
         self.server = Server(
-            self.upstream,
-            policy_for(),
             deadlines,
             gate,
             observe=lambda link, _at, event: self.seen.append((link, event)),
@@ -88,7 +87,7 @@ async def serving(
             keepers.start_soon(trio.serve_listeners, house.answer, [mx])
             async with trio.open_nursery() as sessions:
                 async with trio.open_nursery() as doors:
-                    doors.start_soon(house.server.accept, opened, "test", sessions)
+                    doors.start_soon(house.server.accept, opened, house.door, sessions)
                     yield house
                     doors.cancel_scope.cancel()
                 await house.server.drain(10)

@@ -1,6 +1,6 @@
 """What holds for every test: how hypothesis searches, and that continuous integration skips nothing.
 
-A test that wants a program of the system skips by name where it is missing. With `SMTPGUARD_FAIL_ON_SKIP=1`, as
+A test that wants a program of the system skips by name where it is missing. With `TEST_FAIL_ON_SKIP=1`, as
 `.ci/run` has it, such a skip is a failure.
 """
 
@@ -16,7 +16,7 @@ hypothesis.settings.register_profile("smtpguard", deadline=None, derandomize="CI
 hypothesis.settings.register_profile("coverage", deadline=None, derandomize=True, max_examples=5)
 hypothesis.settings.load_profile("smtpguard")
 
-FAIL_ON_SKIP = os.environ.get("SMTPGUARD_FAIL_ON_SKIP") == "1"
+FAIL_ON_SKIP = os.environ.get("TEST_FAIL_ON_SKIP") == "1"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,7 @@ Never imports the network room, nor it this one: it is handed `Recorder.observe`
 from smtpguard.record.escape import printable
 from smtpguard.record.log import LogSettings
 from smtpguard.record.recorder import Recorder
+from smtpguard.record.segments import make_directory
 from smtpguard.record.shapes import FindingRecord, SessionEndRecord
 
-__all__ = ["FindingRecord", "LogSettings", "Recorder", "SessionEndRecord", "printable"]
+__all__ = ["FindingRecord", "LogSettings", "Recorder", "SessionEndRecord", "make_directory", "printable"]

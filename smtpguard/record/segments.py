@@ -40,7 +40,7 @@ class Segments:
         Raises:
             OSError: it cannot be made.
         """
-        _make(self._root)
+        make_directory(self._root)
 
     def write(self, batch: Iterable[tuple[int, bytes]]) -> Loss:
         """Append lines, each with its hour; return what was lost."""
@@ -62,7 +62,7 @@ class Segments:
             self.close()
         if not self._appender:
             path = self.path(hour)
-            _make(path.parent)
+            make_directory(path.parent)
             self._appender, self._hour = Appender.open(path), hour
         return self._appender
 
@@ -73,9 +73,9 @@ class Segments:
             self._appender = None
 
 
-def _make(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
     """Make a directory and those above it, all 0750: `Path.mkdir(parents=True)` gives the mode to the last one only."""
     if directory.is_dir():
         return
-    _make(directory.parent)
+    make_directory(directory.parent)
     directory.mkdir(DIRECTORY_MODE, exist_ok=True)

@@ -1,70 +1,94 @@
 """One running smtpguard: the rooms wired together, and the tasks that keep them going.
 
-    main nursery      acceptors, sweeper, resolver, warden (the open-relay probe), signals
+    main nursery      sweeper, resolvers, recorder, the ping of the service manager's watchdog
     session nursery   two tasks a session; it outlives the listeners, so that sessions can end in order
+    door nursery      acceptors, wardens (the open-relay probe)
 
 SIGTERM and SIGINT close the listeners; sessions end where CLIENT loses nothing, the others within `GRACE`; then
 everything recorded is written, and the exit code is 0.
 """
 
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import trio
 
 from smtpguard import __version__
-from smtpguard.config import Config, LogLevel
+from smtpguard.config import Config, Loaded, LogLevel, listeners_of
 from smtpguard.net import Deadlines, Gate, Server, Unreachable, Upstream, Warnings
 from smtpguard.record import LogSettings, Recorder
+from smtpguard.service.account import account, become
+from smtpguard.service.activation import ActivationError, Inherited, inherited
 from smtpguard.service.descriptors import lift
-from smtpguard.service.probe import Trust, probe
-from smtpguard.service.startup import StartupError, only_loopback, open_listeners, open_relay, sessions_at_once
+from smtpguard.service.notify import Notifier
+from smtpguard.service.places import examine_places, make_places
+from smtpguard.service.plan import plan
+from smtpguard.service.startup import Opened, StartupError, only_loopback, open_listeners, sessions_at_once
+from smtpguard.service.warden import Warden
 from smtpguard.smtp import Link
 
 GRACE: Final = 10.0
 """Seconds that sessions in a transaction have to end after SIGTERM."""
 
-RETRY: Final = 2.0
-"""Seconds between two probes of an UPSTREAM that is down."""
-
-DISTRUST: Final = 60.0
-"""Seconds between two probes of an UPSTREAM that came back trusting strangers."""
-
 SAID_EVERY: Final = 60.0
 """Seconds between two warnings of a kind that a flood of clients could repeat."""
 
 
-def serve(config: Config) -> int:
+def serve(loaded: Loaded) -> int:
     """Run until a signal ends it, and return the exit code.
 
     Raises:
         StartupError: it cannot start; nothing was served.
     """
-    return trio.run(_main, config)
+    notifier = Notifier.from_environment()
+    try:
+        return trio.run(_main, loaded, notifier)
+    finally:
+        notifier.close()
 
 
-async def _main(config: Config) -> int:
+async def _main(loaded: Loaded, notifier: Notifier) -> int:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        return await _serve(loaded, notifier, signals)
+
+
+async def _serve(loaded: Loaded, notifier: Notifier, signals: AsyncIterator[int]) -> int:
+    config = loaded.config
     descriptors = lift()
     sessions = sessions_at_once(config, descriptors)
-    listeners = open_listeners(config.listen)
+    whom = account(config)
+    opened = open_listeners(listeners_of(config), _passed())
     try:
+        if whom is not None:
+            become(whom)
+        examine_places(config)
+        make_places(config)
         recorder = _recorder(config)
         try:
-            guard = Guard(config, recorder, sessions)
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                if await _unless_stopped(guard.prepare, signals):
-                    recorder.note("info", _greeting(config, sessions, descriptors))
-                    await guard.run(listeners, signals)
+            guard = Guard(config, recorder, sessions, notifier)
+            if await _unless_stopped(guard.prepare, signals):
+                for warning in _warnings(loaded, opened):
+                    recorder.note("warning", warning)
+                recorder.note("info", _greeting(loaded, opened, sessions, descriptors))
+                await guard.run(opened, signals)
         finally:
             recorder.close()
     finally:
-        for listener, _ in listeners:
-            listener.close()
+        for one in opened:
+            one.socket.close()
     return 0
+
+
+def _passed() -> tuple[Inherited, ...]:
+    try:
+        return inherited()
+    except ActivationError as error:
+        raise StartupError(str(error)) from error
 
 
 def _recorder(config: Config) -> Recorder:
@@ -78,13 +102,32 @@ def _recorder(config: Config) -> Recorder:
         ) from error
 
 
-def _greeting(config: Config, sessions: int, descriptors: int) -> str:
-    listening = ",".join(str(address) for address in config.listen)
-    return (
-        f"smtpguard {__version__} started: listen={listening} upstream={config.upstream} "
-        f"mode={config.policy.mode.value} profile={config.policy.profile.value} tls={config.tls.mode.value} "
-        f"sessions={sessions} descriptors={descriptors}"
-    )
+def _warnings(loaded: Loaded, opened: Sequence[Opened]) -> Iterator[str]:
+    yield from map(str, loaded.warnings)
+    if os.geteuid() == 0 and not only_loopback(address for one in opened for address in one.listener.addresses):
+        yield "running as root, which nothing here needs: set user, or let the service manager set the account"
+
+
+def _greeting(loaded: Loaded, opened: Sequence[Opened], sessions: int, descriptors: int) -> str:
+    """Say what was started, a key=value for each thing that an operator would ask first."""
+    listeners = listeners_of(loaded.config)
+    upstreams = dict.fromkeys(str(upstream) for listener in listeners for upstream in listener.upstreams)
+    modes = dict.fromkeys(listener.policy.mode.value for listener in listeners)
+    profiles = dict.fromkeys(listener.policy.profile.value for listener in listeners)
+    tls = dict.fromkeys(listener.tls.mode.value for listener in listeners)
+    said = {
+        "listen": dict.fromkeys(str(address) for one in listeners for address in one.addresses),
+        "upstream": upstreams,
+        "mode": modes,
+        "profile": profiles,
+        "tls": tls,
+        "sessions": [str(sessions)],
+        "descriptors": [str(descriptors)],
+        "config": [str(file) for file in loaded.files] or ["none"],
+        "uid": [str(os.geteuid())],
+    }
+    fields = " ".join(f"{key}={','.join(values)}" for key, values in said.items())
+    return f"smtpguard {__version__} started: {fields}"
 
 
 async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIterator[int]) -> bool:
@@ -113,21 +156,16 @@ async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIte
 class Guard:
     """The rooms of one process."""
 
-    def __init__(self, config: Config, recorder: Recorder, sessions: int) -> None:
+    def __init__(self, config: Config, recorder: Recorder, sessions: int, notifier: Notifier | None = None) -> None:
         self._config = config
         self._recorder = recorder
-        timeouts = config.timeouts
-        self._upstream = Upstream(
-            config.upstream.host,
-            config.upstream.port,
-            connect_deadline=timeouts.connect,
-            guarded=not (only_loopback(config.listen) or config.identity.i_know_this_is_an_open_relay),
-        )
-        deadlines = timeouts.model_dump(exclude={"connect"})
+        self._notifier = notifier or Notifier()
+        self._plan = plan(config)
+        self._wardens = [
+            Warden(way.upstream, way.addresses, recorder) for way in self._plan.ways if way.upstream.guarded
+        ]
         self._server = Server(
-            self._upstream,
-            config.session_policy(),
-            Deadlines(**deadlines),
+            Deadlines(**config.timeouts.model_dump(exclude={"connect"})),
             Gate(sessions, config.limits.sessions_per_client),
             observe=recorder.observe,
             bug=self._bug,
@@ -137,70 +175,66 @@ class Guard:
         self._said: dict[str, float] = {}
 
     async def prepare(self) -> None:
-        """Resolve UPSTREAM's name, and probe it where strangers can reach us.
+        """Resolve the names of all UPSTREAMs, and probe those that strangers can reach through us.
 
         Raises:
-            StartupError: UPSTREAM would relay for strangers.
+            StartupError: one of them would relay for strangers.
         """
-        try:
-            with trio.move_on_after(self._config.timeouts.connect):
-                await self._upstream.resolve()
-        except Unreachable as error:
-            self._recorder.note("warning", f"upstream: {error.reason}; clients hear 421 until this is mended")
-        if self._config.identity.i_know_this_is_an_open_relay:
-            self._recorder.note("warning", "identity.i-know-this-is-an-open-relay is set: the upstream is not probed")
-        if not self._upstream.guarded:
-            return
-        try:
-            trust = await probe(self._upstream.connect)
-        except Unreachable as error:
-            self._recorder.note("warning", f"upstream: {error.reason}; clients hear 421 until it answers the probe")
-            return
-        if trust is Trust.RELAYS:
-            raise open_relay(self._config)
-        self._upstream.admitted = True
+        for listener in listeners_of(self._config):
+            if listener.identity.i_know_this_is_an_open_relay:
+                told = f"listener {listener.name}: i-know-this-is-an-open-relay is set: its upstream is not probed"
+                self._recorder.note("warning", told)
+        async with trio.open_nursery() as nursery:
+            for way in self._plan.ways:
+                nursery.start_soon(self._resolve, way.upstream)
+        for warden in self._wardens:
+            await warden.examine()
 
-    async def run(self, listeners: list[tuple[socket.socket, str]], signals: AsyncIterator[int]) -> None:
+    async def _resolve(self, upstream: Upstream) -> None:
+        seconds = self._config.timeouts.connect
+        reason = f"no answer to the look-up of its name within {seconds:g} s"
+        try:
+            with trio.move_on_after(seconds):
+                await upstream.resolve()
+                return
+        except Unreachable as error:
+            reason = error.reason
+        self._recorder.note("warning", f"upstream {upstream}: {reason}; clients hear 421 until this is mended")
+
+    async def run(self, opened: Sequence[Opened], signals: AsyncIterator[int]) -> None:
         """Serve until a signal."""
         async with trio.open_nursery() as keepers:
             keepers.start_soon(self._recorder.run)
-            keepers.start_soon(self._upstream.keep_resolved)
+            for way in self._plan.ways:
+                keepers.start_soon(way.upstream.keep_resolved)
             keepers.start_soon(self._server.dispatch)
             keepers.start_soon(self._server.sweep)
+            keepers.start_soon(self._ping)
             async with trio.open_nursery() as sessions:
                 async with trio.open_nursery() as doors:
-                    for listener, name in listeners:
-                        doors.start_soon(self._server.accept, listener, name, sessions)
-                    if self._upstream.guarded:
-                        doors.start_soon(self._keep_watch)
+                    for one in opened:
+                        doors.start_soon(self._server.accept, one.socket, self._plan.doors[one.listener.name], sessions)
+                    for warden in self._wardens:
+                        doors.start_soon(warden.keep_watch)
+                    self._notifier.ready(f"serving {', '.join(self._plan.doors)}")
                     await anext(signals)
                     doors.cancel_scope.cancel()
-                self._recorder.note("info", f"stopping: {len(self._server)} sessions open")
-                for listener, _ in listeners:
-                    listener.close()
+                stopping = f"stopping: {len(self._server)} sessions open"
+                self._notifier.stopping(stopping)
+                self._recorder.note("info", stopping)
+                for one in opened:
+                    one.socket.close()
                 await self._server.drain(GRACE)
                 sessions.cancel_scope.cancel()
             keepers.cancel_scope.cancel()
         self._recorder.note("info", "stopped")
 
-    async def _keep_watch(self) -> None:
-        """Probe UPSTREAM when it is down or came back: it may have been given another configuration."""
-        upstream, pause = self._upstream, RETRY
-        while True:
+    async def _ping(self) -> None:
+        """Tell the service manager's watchdog that this loop turns."""
+        pause = self._notifier.watchdog
+        while pause is not None:
+            self._notifier.alive()
             await trio.sleep(pause)
-            pause = RETRY
-            if upstream.admitted:
-                continue
-            try:
-                trust = await probe(upstream.connect)
-            except Unreachable:
-                continue
-            if trust is Trust.RELAYS:
-                self._recorder.note("error", f"{open_relay(self._config)}".partition("\n")[0])
-                pause = DISTRUST
-            else:
-                upstream.admitted = True
-                self._recorder.note("info", f"upstream {upstream} answers and refuses to relay for strangers")
 
     # --- what the network room tells -------------------------------------------------------------------------------
 

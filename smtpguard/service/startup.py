@@ -4,11 +4,14 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
-from smtpguard.config import Address, Config
+from smtpguard.config import Address, Config, Listener
 from smtpguard.net import listen
+from smtpguard.service.activation import ActivationError, Inherited, assign
 from smtpguard.service.descriptors import DEFAULT_SESSIONS, RESERVE, sessions_carried
 
 BAD_CONFIG: Final = 78
@@ -20,20 +23,6 @@ CURES: Final = {
     errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
 }
 
-OPEN_RELAY: Final = """\
-{upstream} relays mail of strangers for this machine, and smtpguard cannot tell it yet who the client is: behind
-smtpguard every client has this machine's address, so listening on {listen} would make an open relay.
-Nothing was started. Cures, any one of them:
-  Postfix: give smtpguard a service of its own in master.cf, one that trusts nobody by address:
-      {port} inet n - y - - smtpd
-        -o smtpd_relay_restrictions=permit_sasl_authenticated,reject_unauth_destination
-        -o smtpd_client_restrictions= -o mynetworks=
-  Exim: take this machine's address out of relay_from_hosts (dpkg-reconfigure exim4-config, "relay mail for").
-  Other servers: take this machine's address out of the list that may relay.
-  Or listen on loopback only, or set identity.i-know-this-is-an-open-relay = true if only trusted clients reach
-  {listen}.\
-"""
-
 
 class StartupError(Exception):
     """smtpguard does not start; the message names place, cause and cure."""
@@ -43,23 +32,43 @@ class StartupError(Exception):
         self.exit_code = exit_code
 
 
-def open_listeners(addresses: Iterable[Address]) -> list[tuple[socket.socket, str]]:
-    """Open all listening sockets, each with its name for log and audit.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A listening socket, and the listener whose address it has."""
+
+    socket: socket.socket
+    listener: Listener
+
+
+def open_listeners(listeners: Iterable[Listener], passed: Sequence[Inherited] = ()) -> tuple[Opened, ...]:
+    """Open all listening sockets that the service manager has not passed to us.
 
     Raises:
-        StartupError: one of them cannot be had; none stays open.
+        StartupError: one of them cannot be had, or one was passed that no listener wants; none stays open.
     """
-    wanted = list(addresses)
-    opened: list[tuple[socket.socket, str]] = []
-    for address in wanted:
-        shared = any(other.port == address.port and ":" not in other.host for other in wanted)
-        try:
-            opened.append((listen(address.host, address.port, only_v6=shared), str(address)))
-        except OSError as error:
-            for listener, _ in opened:
-                listener.close()
-            raise StartupError(f"listen = {address}: {_told(error)}") from error
-    return opened
+    wanted = [(listener, address) for listener in listeners for address in listener.addresses]
+    try:
+        given = assign(passed, [address for _, address in wanted])
+    except ActivationError as error:
+        raise StartupError(str(error)) from error
+    with ExitStack() as opened:
+        for ready in given:
+            if ready is not None:
+                opened.enter_context(ready)
+        sockets = [
+            ready or opened.enter_context(_open(each, wanted)) for ready, each in zip(given, wanted, strict=True)
+        ]
+        opened.pop_all()
+    return tuple(Opened(each, listener) for each, (listener, _) in zip(sockets, wanted, strict=True))
+
+
+def _open(one: tuple[Listener, Address], wanted: Sequence[tuple[Listener, Address]]) -> socket.socket:
+    listener, address = one
+    shared = any(other.port == address.port and ":" not in other.host for _, other in wanted)
+    try:
+        return listen(address.host, address.port, only_v6=shared)
+    except OSError as error:
+        raise StartupError(f"{listener.key} = {address}: {_told(error)}") from error
 
 
 def _told(error: OSError) -> str:
@@ -101,9 +110,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def open_relay(config: Config) -> StartupError:
-    """Make the refusal to be an open relay."""
-    listening = ", ".join(str(address) for address in config.listen)
-    return StartupError(OPEN_RELAY.format(upstream=config.upstream, listen=listening, port=config.upstream.port))

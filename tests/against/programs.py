@@ -1,7 +1,7 @@
 """The programs of the system that these tests run, and what installs each.
 
 Exim cannot be installed beside Postfix (both are mail-transport-agent), so it is unpacked from its package into a
-folder of its own: `SMTPGUARD_EXIM_ROOT`, or /opt/smtpguard-test/exim.
+folder of its own: `TEST_EXIM_ROOT`, or /opt/smtpguard-test/exim.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
-EXIM_ROOT = Path(os.environ.get("SMTPGUARD_EXIM_ROOT", "/opt/smtpguard-test/exim"))
+EXIM_ROOT = Path(os.environ.get("TEST_EXIM_ROOT", "/opt/smtpguard-test/exim"))
 EXIM_LINES = (
     "apt-get install libidn12 && mkdir -p /opt/smtpguard-test && cd /opt/smtpguard-test && "
     "apt-get download exim4-daemon-light && dpkg -x exim4-daemon-light_*.deb exim && "

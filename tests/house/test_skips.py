@@ -1,4 +1,4 @@
-"""A skip fails where `SMTPGUARD_FAIL_ON_SKIP` says so, and only there."""
+"""A skip fails where `TEST_FAIL_ON_SKIP` says so, and only there."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def test_skips(tmp_path: Path, source: str, value: str, skips_pass: bool) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
         cwd=tmp_path,
-        env={**os.environ, "SMTPGUARD_FAIL_ON_SKIP": value},
+        env={**os.environ, "TEST_FAIL_ON_SKIP": value},
         capture_output=True,
         text=True,
         check=False,

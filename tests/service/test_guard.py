@@ -13,11 +13,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smtpguard.config import Address, Config, IdentitySettings, LimitSettings
+from smtpguard.config import Address, Config, IdentitySettings, LimitSettings, listeners_of
 from smtpguard.record import LogSettings, Recorder
 from smtpguard.service import StartupError
-from smtpguard.service.guard import DISTRUST, Guard
+from smtpguard.service.guard import Guard
 from smtpguard.service.startup import open_listeners
+from smtpguard.service.warden import DISTRUST
 from smtpguard.smtp import Session
 from tests.net.loopback import Client
 from tests.service.mx import REFUSES, RELAYS, Mx
@@ -65,14 +66,14 @@ def _config(mx: Mx, host: str = "127.0.0.1", **settings: object) -> Config:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return Config(listen=(Address(host, port),), upstream=Address("127.0.0.1", mx.port), **settings)  # type: ignore[arg-type]
+    return Config(listen=(Address(host, port),), upstream=(Address("127.0.0.1", mx.port),), **settings)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
 async def running(config: Config, folder: Path) -> AsyncIterator[Running]:
     """Start a guard, and stop it at the end if the test has not."""
     one = Running(config, folder)
-    listeners = open_listeners(config.listen)
+    listeners = open_listeners(listeners_of(config))
     try:
         await one.guard.prepare()
         async with trio.open_nursery() as nursery:
@@ -80,8 +81,8 @@ async def running(config: Config, folder: Path) -> AsyncIterator[Running]:
             yield one
             one.stop()
     finally:
-        for listener, _ in listeners:
-            listener.close()
+        for opened in listeners:
+            opened.socket.close()
         one.recorder.close()
 
 
@@ -211,7 +212,7 @@ async def test_upstream_comes_back_trusting(jumping_clock: MockClock, tmp_path: 
     async with mx.listening():
         config = _config(mx, "0.0.0.0")
         one = Running(config, tmp_path)
-        listeners = open_listeners(config.listen)
+        listeners = open_listeners(listeners_of(config))
         await one.guard.prepare()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one.guard.run, listeners, one.signals)
@@ -250,7 +251,7 @@ async def test_a_name_that_does_not_resolve_at_the_start(
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", mx.port))]
 
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        config = _config(mx).model_copy(update={"upstream": Address("mx.test", mx.port)})
+        config = _config(mx).model_copy(update={"upstream": (Address("mx.test", mx.port),)})
         async with running(config, tmp_path) as one:
             assert (await one.greeting()).startswith(b"421 4.3.2 ")
             known = True
@@ -273,12 +274,14 @@ async def test_a_resolver_that_hangs_at_the_start(
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     mx = await _down(tmp_path)
-    config = _config(mx).model_copy(update={"upstream": Address("mx.test", mx.port)})
+    config = _config(mx).model_copy(update={"upstream": (Address("mx.test", mx.port),)})
     one = Running(config, tmp_path)
     try:
         with trio.move_on_after(60) as patience:
             await one.guard.prepare()
         assert not patience.cancelled_caught
+        one.recorder.flush_now()
+        assert "no answer to the look-up of its name within 10 s" in one.log()
     finally:
         released.set()
         one.recorder.close()

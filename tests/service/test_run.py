@@ -1,6 +1,7 @@
 """The process: `python -m smtpguard run`, its exit codes, and SIGTERM."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -105,3 +107,58 @@ def test_a_signal_while_upstream_is_being_asked(tmp_path: Path) -> None:
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(20) == 0
     assert (tmp_path / "log").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root can become another account")
+def test_root_becomes_the_user(mx: ScriptedStandIn) -> None:
+    """With `user` the port is opened as root, all the rest happens as that user, without a way back."""
+    listen, nobody = Address("127.0.0.1", free_port()), pwd.getpwnam("nobody")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        with _process(folder, listen, mx.port, "user=nobody") as process:
+            _connected(listen.port, process).close()
+            status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            found = {line.split(":")[0]: line.split()[1:] for line in status}
+            process.terminate()
+            assert process.wait(20) == 0
+        assert found["Uid"] == [str(nobody.pw_uid)] * 4
+        assert found["Gid"] == [str(nobody.pw_gid)] * 4
+        assert found["Groups"] == [str(nobody.pw_gid)]
+        assert {int(found[name][0], 16) for name in ("CapPrm", "CapEff", "CapAmb")} == {0}
+        assert f"uid={nobody.pw_uid}" in (folder / "log").read_text()
+        assert (folder / "log").stat().st_uid == nobody.pw_uid
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("audit.directory=/proc/none", "audit.directory = /proc/none: "),
+        ("log.target=none/log", "log.target = none/log: no such directory; name a file in one that exists, or stdout"),
+        ("user=no-such-user", "user = no-such-user: no such user; `adduser --system --group no-such-user` makes it"),
+    ],
+)
+def test_places_and_accounts_are_examined(tmp_path: Path, mx: ScriptedStandIn, setting: str, said: str) -> None:
+    """What cannot be written, or become, is said at the start; exit code 78, no stack."""
+    with _process(tmp_path, Address("127.0.0.1", free_port()), mx.port, setting) as process:
+        heard = process.communicate(timeout=20)[1].decode()
+        assert process.returncode == 78
+    assert said in heard
+    assert "Traceback" not in heard
+
+
+def test_two_listeners_with_their_own_policy(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """One enforces, the other only observes; log and audit call each by its name."""
+    listen = Address("127.0.0.1", free_port())
+    watched = f"listener.audit={{address = '127.0.0.1:{free_port()}', policy.mode = 'observe'}}"
+    with _process(tmp_path, listen, mx.port, watched) as process:
+        for port, heard in ((listen.port, b"503 5.5.1"), (int(watched.split("'")[1].split(":")[1]), b"250")):
+            with _connected(port, process) as client, client.makefile("rb") as lines:
+                assert lines.readline().startswith(b"220")
+                client.sendall(b"RCPT TO:<a@b>\r\n")
+                assert lines.readline().startswith(heard)
+        process.terminate()
+        assert process.wait(20) == 0
+    found = [line for line in (tmp_path / "log").read_text().splitlines() if "rule=SG102" in line]
+    assert [line.partition(" listener=")[2].split()[0] for line in found] == [str(listen), "audit"]
+    assert ["reject_warning" in line for line in found] == [False, True]

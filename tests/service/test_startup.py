@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from smtpguard.config import Address, Config, LimitSettings
+from smtpguard.config import Address, Config, LimitSettings, Listener, listeners_of
+from smtpguard.net import listen as net_listen
 from smtpguard.service import StartupError
+from smtpguard.service.activation import Inherited
 from smtpguard.service.descriptors import lift, sessions_carried
-from smtpguard.service.startup import only_loopback, open_listeners, open_relay, sessions_at_once
+from smtpguard.service.startup import Opened, only_loopback, open_listeners, sessions_at_once
 from tests.net.loopback import descriptors, has_ipv6
 
 LISTEN = Address("0.0.0.0", 25)
@@ -17,7 +19,7 @@ UPSTREAM = Address("127.0.0.1", 10025)
 
 
 def _config(sessions: int | None = None) -> Config:
-    return Config(listen=(LISTEN,), upstream=UPSTREAM, limits=LimitSettings(sessions=sessions))
+    return Config(listen=(LISTEN,), upstream=(UPSTREAM,), limits=LimitSettings(sessions=sessions))
 
 
 @pytest.mark.parametrize(
@@ -94,21 +96,29 @@ def _free_port() -> int:
     return port
 
 
+def _listeners(*addresses: Address) -> tuple[Listener, ...]:
+    return listeners_of(Config(listen=addresses, upstream=(UPSTREAM,)))
+
+
+def _opened(*addresses: Address) -> tuple[Opened, ...]:
+    return open_listeners(_listeners(*addresses))
+
+
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 @pytest.mark.parametrize("order", [1, -1])
 def test_both_wildcards_on_one_port(order: int) -> None:
     """[::] beside 0.0.0.0 is IPv6 only, in whichever order they stand; alone it takes both."""
     port = _free_port()
     addresses = [Address("0.0.0.0", port), Address("::", port)][::order]
-    opened = open_listeners(addresses)
-    assert [name for _, name in opened] == [str(address) for address in addresses]
-    by_family = {listener.family: listener for listener, _ in opened}
+    opened = _opened(*addresses)
+    assert [one.listener.name for one in opened] == [str(address) for address in addresses]
+    by_family = {one.socket.family: one.socket for one in opened}
     assert by_family[socket.AF_INET6].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-    for listener, _ in opened:
-        listener.close()
-    ((alone, _),) = open_listeners([Address("::", port)])
-    with alone:
-        assert not alone.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    for one in opened:
+        one.socket.close()
+    (alone,) = _opened(Address("::", port))
+    with alone.socket:
+        assert not alone.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 def test_a_port_in_use() -> None:
@@ -117,7 +127,7 @@ def test_a_port_in_use() -> None:
         taken = Address("127.0.0.1", other.getsockname()[1])
         before = descriptors()
         with pytest.raises(StartupError) as raised:
-            open_listeners([Address("127.0.0.1", _free_port()), taken])
+            _opened(Address("127.0.0.1", _free_port()), taken)
         assert descriptors() == before
     assert str(taken) in str(raised.value)
     assert "another program has this port" in str(raised.value)
@@ -127,15 +137,35 @@ def test_a_port_in_use() -> None:
 def test_an_address_of_another_machine(host: str) -> None:
     """It names the address and what to write instead."""
     with pytest.raises(StartupError) as raised:
-        open_listeners([Address(host, _free_port())])
+        _opened(Address(host, _free_port()))
     assert host in str(raised.value)
     assert "this machine" in str(raised.value)
 
 
-def test_an_open_relay_names_the_cures() -> None:
-    """The refusal says who relays for whom, and a cure for Postfix, Exim, others and those who know."""
-    refusal = open_relay(_config())
-    assert refusal.exit_code == 78
-    for word in (str(UPSTREAM), str(LISTEN), "master.cf", "mynetworks", "relay_from_hosts", "loopback",
-                 "identity.i-know-this-is-an-open-relay = true"):  # fmt: skip
-        assert word in str(refusal)
+def test_passed_sockets() -> None:
+    """A socket that was passed is taken for the listener of its address; the others are opened."""
+    with net_listen("127.0.0.1", 0) as ready:
+        here, there = Address("127.0.0.1", ready.getsockname()[1]), Address("127.0.0.1", _free_port())
+        first, second = open_listeners(_listeners(there, here), [Inherited("smtp", ready)])
+        assert second.socket is ready
+        assert (first.listener.name, second.listener.name) == (str(there), str(here))
+        first.socket.close()
+
+
+def test_passed_to_nobody() -> None:
+    """A passed socket without a listener is refused, and nothing stays open."""
+    before = descriptors()
+    with pytest.raises(StartupError, match=r"LISTEN_FDS: .* passes 127\.0\.0\.1:\d+ \(smtp\)"):
+        open_listeners(_listeners(Address("127.0.0.1", _free_port())), [Inherited("smtp", net_listen("127.0.0.1", 0))])
+    assert descriptors() == before
+
+
+def test_passed_and_another_in_use() -> None:
+    """Where one listener cannot be opened the passed sockets are closed too."""
+    before = descriptors()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ready = net_listen("127.0.0.1", 0)
+        here, taken = (Address("127.0.0.1", one.getsockname()[1]) for one in (ready, other))
+        with pytest.raises(StartupError, match="another program has this port"):
+            open_listeners(_listeners(here, taken), [Inherited("smtp", ready)])
+    assert descriptors() == before

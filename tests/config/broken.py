@@ -59,7 +59,7 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
         GOOD + "[zzz]\na = 1\n",
         [
             "smtpguard.toml:3: zzz = {…}: unknown key; the top level has "
-            "listen, upstream, policy, tls, timeouts, limits, audit, log, identity, listener"
+            "listen, upstream, user, group, policy, tls, timeouts, limits, audit, log, identity, listener"
         ],
     ),
     "odd key": (

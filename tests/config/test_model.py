@@ -9,7 +9,7 @@ from smtpguard.smtp import Profile, TlsMode
 
 ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": (Address("127.0.0.1", 2525),)}
 
-DEFAULTS = {
+DEFAULTS: dict[str, object] = {
     "user": None,
     "group": None,
     "policy.mode": Mode.ENFORCE,

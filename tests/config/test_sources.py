@@ -8,6 +8,7 @@ import pytest
 from smtpguard import __version__
 from smtpguard.config import Address, ConfigError, Loaded, Mode, default_file, listeners_of, load
 from smtpguard.config.layers import Layer, layer_of
+from smtpguard.config.lines import KeyPath
 from smtpguard.config.mistakes import Mistake
 from smtpguard.config.renamed import RENAMED, Renamed, modernised
 from tests.config.broken import GOOD
@@ -171,7 +172,8 @@ def test_origin_of_a_listener(tmp_path: Path) -> None:
     loaded = listeners(tmp_path)
     found = {
         key: loaded.origin(tuple(f"listener.{key}".split("."))).rpartition(":")[2]
-        for key in "public.policy.mode submission.policy.mode public.upstream submission.upstream public.tls.mode".split()
+        for key in ("public.policy.mode", "submission.policy.mode", "public.upstream", "submission.upstream",
+                    "public.tls.mode")
     }  # fmt: skip
     assert found == {
         "public.policy.mode": "4", "submission.policy.mode": "16", "public.upstream": "1", "submission.upstream": "14",
@@ -265,7 +267,7 @@ def test_broken_listeners(tmp_path: Path, name: str) -> None:
 
 # --- keys that have another name now ---------------------------------------------------------------------------------
 
-TABLE = {("limits", "max-sessions"): Renamed(("limits", "sessions"), gone_in="0.3")}
+TABLE: dict[KeyPath, Renamed] = {("limits", "max-sessions"): Renamed(("limits", "sessions"), gone_in="0.3")}
 
 
 def test_old_name() -> None:
@@ -283,7 +285,7 @@ def test_old_name() -> None:
 
 def test_old_name_alone_in_its_table() -> None:
     """A table that only held the old name goes with it."""
-    table = {("gate", "deep", "sessions"): Renamed(("limits", "sessions"), gone_in="0.3")}
+    table: dict[KeyPath, Renamed] = {("gate", "deep", "sessions"): Renamed(("limits", "sessions"), gone_in="0.3")}
     moved, _ = modernised(layer_of("--set", ("gate", "deep", "sessions"), 7), table)
     assert moved == layer_of("--set", ("limits", "sessions"), 7)
 

@@ -57,6 +57,13 @@ class Appender:
         """True if nobody can find the file any more: its last name was removed."""
         return os.fstat(self._fd).st_nlink == 0
 
+    def is_at(self, path: Path) -> bool:
+        """Tell whether this is the file of that name."""
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False
+
     def write(self, lines: bytes) -> Loss:
         """Append whole lines; never raises `OSError`."""
         octets = b"\n" + lines if self._torn else lines
@@ -85,3 +92,36 @@ class Appender:
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._fd)
+
+
+class NamedFile:
+    """The file of a name, whichever it is: one that log rotation renamed or removed is left, a new one is made.
+
+    While no new one can be had the old one goes on.
+    """
+
+    __slots__ = ("_appender", "_path")
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            OSError: it cannot be opened or created.
+        """
+        self._path = path
+        self._appender = Appender.open(path)
+
+    def write(self, lines: bytes) -> Loss:
+        """Append whole lines; never raises `OSError`."""
+        if not self._appender.is_at(self._path):
+            try:
+                fresh = Appender.open(self._path)
+            except OSError:
+                return self._appender.write(lines)
+            self._appender.close()
+            self._appender = fresh
+        return self._appender.write(lines)
+
+    def close(self) -> None:
+        """Close it."""
+        self._appender.close()

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from loguru import logger
 
-from smtpguard.record.append import Appender, Loss
+from smtpguard.record.append import Appender, Loss, NamedFile
 from smtpguard.record.clock import microseconds, milliseconds
 from smtpguard.record.escape import clean
 from smtpguard.record.lane import Batch, Lane
@@ -188,11 +188,10 @@ def _writer(settings: LogSettings) -> tuple[Callable[[Batch], Loss], Callable[[]
         return syslog.write, syslog.close
     streams = {"stdout": sys.stdout, "journal": sys.stdout, "stderr": sys.stderr}
     if settings.target in streams:
-        appender, close = Appender(streams[settings.target].fileno()), _nothing
-    else:
-        appender = Appender.open(Path(settings.target))
-        close = appender.close
-    return lambda batch: appender.write(b"".join(lines for _, lines in batch)), close
+        stream = Appender(streams[settings.target].fileno())
+        return lambda batch: stream.write(b"".join(lines for _, lines in batch)), _nothing
+    file = NamedFile(Path(settings.target))
+    return lambda batch: file.write(b"".join(lines for _, lines in batch)), file.close
 
 
 def _nothing() -> None:

@@ -19,7 +19,7 @@ BAD_CONFIG: Final = 78
 
 CURES: Final = {
     errno.EADDRINUSE: "another program has this port; stop it, or listen elsewhere (`ss -ltnp` shows which)",
-    errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE or root; or listen on a higher port",
+    errno.EACCES: "ports below 1024 need root, CAP_NET_BIND_SERVICE or systemd's smtpguard.socket; or listen higher",
     errno.EADDRNOTAVAIL: "this machine has no such address; `ip address` lists those it has",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smtpguard.record.append import NO_LOSS, Appender, Loss
+from smtpguard.record.append import NO_LOSS, Appender, Loss, NamedFile
 
 
 class FullDisk:
@@ -150,3 +150,38 @@ def test_pipe_that_somebody_made_non_blocking() -> None:
     reader.join()
     os.close(read_end)
     assert b"".join(received) == batch
+
+
+def test_a_renamed_file_is_left(tmp_path: Path) -> None:
+    """What rotation renamed keeps its lines; the next go into a new file of the name."""
+    path = tmp_path / "log"
+    file = NamedFile(path)
+    file.write(b"one\n")
+    path.rename(tmp_path / "log.1")
+    file.write(b"two\n")
+    path.rename(tmp_path / "log.2")
+    path.write_bytes(b"made by rotation\n")
+    file.write(b"three\n")
+    path.unlink()
+    file.write(b"four\n")
+    file.close()
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {
+        "log.1": b"one\n", "log.2": b"two\n", "log": b"four\n",
+    }  # fmt: skip
+
+
+def test_no_new_file_to_be_had(tmp_path: Path) -> None:
+    """Where no new file can be made the old one goes on, and no line is lost."""
+    path = tmp_path / "log"
+    file = NamedFile(path)
+    path.rename(tmp_path / "log.1")
+    path.mkdir()
+    assert file.write(b"one\n") == NO_LOSS
+    file.close()
+    assert (tmp_path / "log.1").read_bytes() == b"one\n"
+
+
+def test_no_file_at_all(tmp_path: Path) -> None:
+    """At the start it is an error."""
+    with pytest.raises(IsADirectoryError):
+        NamedFile(tmp_path)

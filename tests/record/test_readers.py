@@ -13,14 +13,7 @@ from tests.record.samples import DECLINED, LINK, NOW, ended, finding, link, note
 
 FILTERS = Path("/etc/fail2ban/filter.d")
 
-FILTER = r"""
-[INCLUDES]
-before = common.conf
-[Definition]
-_daemon     = smtpguard/smtpd
-prefregex   = ^%(__prefix_line)s<F-CONTENT>NOQUEUE: reject: .+</F-CONTENT>$
-failregex   = ^NOQUEUE: reject: [A-Z]+ from [^[\s]*\[<HOST>\](?::\d+)?: 503 5\.5\.1 .* action=answered$
-"""
+FILTER = (Path(__file__).parents[2] / "deploy/fail2ban/filter.d/smtpguard.conf").read_text()
 
 FORGED = b"RCPT TO:<x>: reject: RCPT from h[203.0.113.9]: 503 5.5.1 <x>; action=answered"
 

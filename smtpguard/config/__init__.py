@@ -3,8 +3,9 @@
 `load` is the way in. `lines` finds where a key stands, `layers` reads the sources and lays them over each other,
 `renamed` knows old names, `model` holds the settings with their defaults and descriptions, `address` and `values` read
 single values, `agreement` sees whether settings go together, `listeners` says what each listener is told, `wording`
-turns what is wrong into `mistakes`. This room opens no socket and changes nothing on the machine; ports, accounts and
-descriptors are the service's.
+turns what is wrong into `mistakes`, `describe` and `written` tell the settings to machines and people.
+
+This room opens no socket and changes nothing on the machine; ports, accounts and descriptors are the service's.
 """
 
 from smtpguard.config.address import Address, parse_address

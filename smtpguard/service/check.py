@@ -139,6 +139,9 @@ def _listener(listener: Listener, address: Address) -> Examined:
     other = holder(address.port) if "in use" in str(refusal) else None
     if other is None:
         return bad("listener", refusal)
+    if other.manages_services:
+        cure = "nothing, if a .socket unit passes it to `run`; otherwise another unit's ListenStream= has it"
+        return warning("listener", f"{_named(listener, address)} is held by {other}", cure)
     if other.ours:
         cure = "nothing, if this is for its restart; a second one could not start"
         text = f"{_named(listener, address)} is held by a running smtpguard, pid {other.pid}"
@@ -254,6 +257,6 @@ async def _trust(upstream: Upstream, addresses: tuple[Address, ...]) -> Examined
         return good("upstream", f"{upstream} refuses to relay for strangers through us")
     if upstream.guarded:
         text, _, cure = str(open_relay(upstream, addresses)).partition("\nNothing was started. ")
-        return Examined("upstream", Outcome.BAD, text, cure, BAD_CONFIG)
+        return Examined("upstream", Outcome.BAD, text.replace("\n", " "), cure, BAD_CONFIG)
     cure = "let nobody reach the listeners whom it may not relay for"
     return warning("upstream", f"{upstream} relays mail of strangers for this machine", cure)

@@ -22,6 +22,11 @@ class Holder:
     ours: bool
     """It is a smtpguard."""
 
+    @property
+    def manages_services(self) -> bool:
+        """It is process 1: systemd holds the ports of its `.socket` units."""
+        return self.pid == 1
+
     def __str__(self) -> str:
         return f"{self.name}, pid {self.pid}"
 

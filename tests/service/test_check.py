@@ -81,6 +81,16 @@ def test_port_of_a_running_smtpguard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "held by a running smtpguard, pid 7" in found.text
 
 
+def test_port_of_a_socket_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd holds the port to pass it on: no mistake, and what to look at if it is one."""
+    monkeypatch.setattr(checks, "holder", lambda port: Holder(1, "systemd", ours=False))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        found = row(loaded(listen=[f"127.0.0.1:{other.getsockname()[1]}"]), "listener")
+    assert (found.verdict, found.exit_code) == (Outcome.WARNING, 0)
+    assert found.text.endswith(" is held by systemd, pid 1")
+    assert found.cure == "nothing, if a .socket unit passes it to `run`; otherwise another unit's ListenStream= has it"
+
+
 def test_nobody_can_be_seen_behind_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the right to look, the cure says how to."""
     monkeypatch.setattr(checks, "holder", lambda port: None)

@@ -59,7 +59,8 @@ class Command(NamedTuple):
         if self.verb is Verb.SASL:
             return _REDACTED
         if self.verb in (Verb.UNKNOWN, Verb.BDAT):
-            return b"[%d octets]" % len(line)
+            # No octets at all: nothing was read as a line, as in another protocol.
+            return b"[%d octets]" % len(line) if self.raw else b""
         return self.word if line.strip(b" \t").upper() == self.word else self.word + b" " + _REDACTED
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from smtpguard.smtp import FORBIDDEN_WORDS, Profile, policy_for
+from smtpguard.smtp import FORBIDDEN_WORDS, Finding, Profile, Session, Side, policy_for
 
 from .playbook import play
 from .stages import EHLO, GREETED, MAIL, NO_PIPELINING, transaction
@@ -50,6 +50,15 @@ def test_http_of_a_health_check_names_the_cause() -> None:
     """SG401 tells a balancer's check from a scanner."""
     play(GREETED + "C> OPTIONS / HTTP/1.0\nG< 554 5.5.1 SG401\n! SG401 close cause=health-check\n= violation")
     play(GREETED + "C> POST /cgi-bin/x HTTP/1.1\nG< 554 5.5.1 SG401\n! SG401 close cause=scanner\n= violation")
+
+
+def test_no_line_is_to_blame() -> None:
+    """What is no SMTP has no command line: the finding shows none, not an empty one."""
+    session = Session(policy_for(), session_id="0123456789AB")
+    session.receive(Side.UPSTREAM, b"220 mx\r\n")
+    (finding,) = session.receive(Side.CLIENT, b"GET / HTTP/1.1\r\n").events
+    assert isinstance(finding, Finding)
+    assert finding.line == b""
 
 
 @EVERY_PROFILE

@@ -15,6 +15,7 @@ With format json, TEXT is an object in ECS names instead, and a file or stream g
 Not loguru's own `enqueue` (the caller pays six times the price, its queue is unbounded), `serialize` (its own schema)
 or colours (they are control octets). `diagnose` is off because it prints local variables, so passwords."""
 
+import errno
 import os
 import sys
 import traceback
@@ -188,7 +189,11 @@ def _writer(settings: LogSettings) -> tuple[Callable[[Batch], Loss], Callable[[]
         return syslog.write, syslog.close
     streams = {"stdout": sys.stdout, "journal": sys.stdout, "stderr": sys.stderr}
     if settings.target in streams:
-        stream = Appender(streams[settings.target].fileno())
+        opened = streams[settings.target]
+        # Python has None for a standard stream that was closed before the start.
+        if opened is None:
+            raise OSError(errno.EBADF, "it is closed")
+        stream = Appender(opened.fileno())
         return lambda batch: stream.write(b"".join(lines for _, lines in batch)), _nothing
     file = NamedFile(Path(settings.target))
     return lambda batch: file.write(b"".join(lines for _, lines in batch)), file.close

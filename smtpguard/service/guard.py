@@ -97,8 +97,7 @@ def _recorder(config: Config) -> Recorder:
         return Recorder(log, audit_directory=config.audit.directory, hostname=socket.gethostname().partition(".")[0])
     except OSError as error:
         raise StartupError(
-            f"log.target = {config.log.target}: {error.strerror}; name a file in a directory that exists and may be "
-            "written, or stdout"
+            f"log.target = {config.log.target}: {error.strerror}; name a file that may be written, or an open stream"
         ) from error
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -167,3 +168,10 @@ def test_the_only_handler(tmp_path: Path) -> None:
     logger.info("nobody's")
     assert stderr.getvalue() == ""
     assert (tmp_path / "log").read_text().endswith("]: ours\n")
+
+
+def test_a_stream_that_was_closed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run >&-`: an ordinary error, which the service tells with its cure."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OSError, match="it is closed"):
+        OperatorLog(LogSettings(target="stdout"), hostname="mx1")

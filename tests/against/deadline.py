@@ -1,5 +1,6 @@
 """Waiting for another process: look again until it is so or the deadline falls, and never a fixed pause."""
 
+import random
 import socket
 import threading
 import time
@@ -10,6 +11,12 @@ T = TypeVar("T")
 
 PAUSE = 0.02
 """Seconds between two looks."""
+
+PORTS = (10240, 32768)
+"""Linux gives connections a port from 32768 on."""
+
+# Not the module's own generator, which hypothesis seeds.
+RANDOM = random.SystemRandom()
 
 
 def wait_until(look: Callable[[], T], what: str, seconds: float = 20.0, pause: float = PAUSE) -> T:
@@ -28,11 +35,18 @@ def wait_until(look: Callable[[], T], what: str, seconds: float = 20.0, pause: f
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a TCP port that was free a moment ago on all addresses.
+
+    Below the range that the kernel gives to connections: one of these could have the port a moment later.
+    """
+    while True:
+        port = RANDOM.randrange(*PORTS)
+        with socket.socket() as tried:
+            try:
+                tried.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        return port
 
 
 def answers(port: int) -> bool:

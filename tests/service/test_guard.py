@@ -20,6 +20,7 @@ from smtpguard.service.guard import Guard
 from smtpguard.service.startup import open_listeners
 from smtpguard.service.warden import DISTRUST
 from smtpguard.smtp import Session
+from tests.against.deadline import free_port
 from tests.net.loopback import Client
 from tests.service.mx import REFUSES, RELAYS, Mx
 
@@ -63,10 +64,7 @@ class Running:
 
 
 def _config(mx: Mx, host: str = "127.0.0.1", **settings: object) -> Config:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return Config(listen=(Address(host, port),), upstream=(Address("127.0.0.1", mx.port),), **settings)  # type: ignore[arg-type]
+    return Config(listen=(Address(host, free_port()),), upstream=(Address("127.0.0.1", mx.port),), **settings)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from smtpguard.service import StartupError
 from smtpguard.service.activation import Inherited
 from smtpguard.service.descriptors import lift, sessions_carried
 from smtpguard.service.startup import Opened, only_loopback, open_listeners, sessions_at_once
+from tests.against.deadline import free_port
 from tests.net.loopback import descriptors, has_ipv6
 
 LISTEN = Address("0.0.0.0", 25)
@@ -89,13 +90,6 @@ def test_a_limit_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sessions_carried(lift()) > 1000
 
 
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-    return port
-
-
 def _listeners(*addresses: Address) -> tuple[Listener, ...]:
     return listeners_of(Config(listen=addresses, upstream=(UPSTREAM,)))
 
@@ -108,7 +102,7 @@ def _opened(*addresses: Address) -> tuple[Opened, ...]:
 @pytest.mark.parametrize("order", [1, -1])
 def test_both_wildcards_on_one_port(order: int) -> None:
     """[::] beside 0.0.0.0 is IPv6 only, in whichever order they stand; alone it takes both."""
-    port = _free_port()
+    port = free_port()
     addresses = [Address("0.0.0.0", port), Address("::", port)][::order]
     opened = _opened(*addresses)
     assert [one.listener.name for one in opened] == [str(address) for address in addresses]
@@ -127,7 +121,7 @@ def test_a_port_in_use() -> None:
         taken = Address("127.0.0.1", other.getsockname()[1])
         before = descriptors()
         with pytest.raises(StartupError) as raised:
-            _opened(Address("127.0.0.1", _free_port()), taken)
+            _opened(Address("127.0.0.1", free_port()), taken)
         assert descriptors() == before
     assert str(taken) in str(raised.value)
     assert "another program has this port" in str(raised.value)
@@ -137,7 +131,7 @@ def test_a_port_in_use() -> None:
 def test_an_address_of_another_machine(host: str) -> None:
     """It names the address and what to write instead."""
     with pytest.raises(StartupError) as raised:
-        _opened(Address(host, _free_port()))
+        _opened(Address(host, free_port()))
     assert host in str(raised.value)
     assert "this machine" in str(raised.value)
 
@@ -145,7 +139,7 @@ def test_an_address_of_another_machine(host: str) -> None:
 def test_passed_sockets() -> None:
     """A socket that was passed is taken for the listener of its address; the others are opened."""
     with net_listen("127.0.0.1", 0) as ready:
-        here, there = Address("127.0.0.1", ready.getsockname()[1]), Address("127.0.0.1", _free_port())
+        here, there = Address("127.0.0.1", ready.getsockname()[1]), Address("127.0.0.1", free_port())
         first, second = open_listeners(_listeners(there, here), [Inherited("smtp", ready)])
         assert second.socket is ready
         assert (first.listener.name, second.listener.name) == (str(there), str(here))
@@ -156,7 +150,7 @@ def test_passed_to_nobody() -> None:
     """A passed socket without a listener is refused, and nothing stays open."""
     before = descriptors()
     with pytest.raises(StartupError, match=r"LISTEN_FDS: .* passes 127\.0\.0\.1:\d+ \(smtp\)"):
-        open_listeners(_listeners(Address("127.0.0.1", _free_port())), [Inherited("smtp", net_listen("127.0.0.1", 0))])
+        open_listeners(_listeners(Address("127.0.0.1", free_port())), [Inherited("smtp", net_listen("127.0.0.1", 0))])
     assert descriptors() == before
 
 

@@ -118,6 +118,9 @@ def test_root_becomes_the_user(mx: ScriptedStandIn) -> None:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         with _process(folder, listen, mx.port, "user=nobody") as process:
             _connected(listen.port, process).close()
+            # The port answers before anybody is served; a signal in between ends it before it has said anything.
+            log = folder / "log"
+            wait_until(lambda: log.exists() and "started:" in log.read_text(), "the first line of the log")
             status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
             found = {line.split(":")[0]: line.split()[1:] for line in status}
             process.terminate()

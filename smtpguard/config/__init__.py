@@ -13,7 +13,9 @@ from smtpguard.config.listeners import Listener, listeners_of, session_policy
 from smtpguard.config.load import DEFAULT_FILE, Flags, Loaded, default_file, load
 from smtpguard.config.mistakes import ConfigError, Mistake
 from smtpguard.config.model import (
+    Arrival,
     AuditSettings,
+    Choice,
     Config,
     IdentitySettings,
     LimitSettings,
@@ -23,6 +25,7 @@ from smtpguard.config.model import (
     LogSettings,
     Mode,
     PolicySettings,
+    Send,
     TimeoutSettings,
     TlsSettings,
 )
@@ -30,7 +33,9 @@ from smtpguard.config.model import (
 __all__ = [
     "DEFAULT_FILE",
     "Address",
+    "Arrival",
     "AuditSettings",
+    "Choice",
     "Config",
     "ConfigError",
     "Flags",
@@ -45,6 +50,7 @@ __all__ = [
     "Mistake",
     "Mode",
     "PolicySettings",
+    "Send",
     "TimeoutSettings",
     "TlsSettings",
     "default_file",

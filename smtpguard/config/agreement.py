@@ -6,6 +6,7 @@ disagreements  of a Config whose values are all right
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any, Final
 
 from smtpguard.config.address import Address
@@ -17,7 +18,7 @@ Complaint = tuple[KeyPath, str]
 """Where, and what is allowed there."""
 
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-LOOPBACKS: Final = ("127.0.0.1", "::1", "localhost")
+LOCALHOST: Final = "localhost"
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _NAME_RULE: Final = "a name of a-z, 0-9 and '-', 32 characters at most, such as 'public'"
@@ -56,7 +57,7 @@ def _twice(listeners: tuple[Listener, ...]) -> Iterator[Complaint]:
         for address in listener.addresses:
             other = taken.setdefault(address, listener)
             if other is not listener:
-                yield tuple(listener.key.split(".")), f"each address once; {address} is in {other.key} too"
+                yield _address_key(listener), f"each address once; {address} is in {other.key} too"
 
 
 def _loops(listener: Listener, all_listeners: tuple[Listener, ...]) -> Iterator[Complaint]:
@@ -69,10 +70,24 @@ def _loops(listener: Listener, all_listeners: tuple[Listener, ...]) -> Iterator[
                 return
 
 
+def _address_key(listener: Listener) -> KeyPath:
+    return ("listen",) if listener.key == "listen" else ("listener", listener.name, "address")
+
+
 def _upstream_key(listener: Listener) -> KeyPath:
     return ("upstream",) if listener.key == "listen" else ("listener", listener.name, "upstream")
 
 
 def _reaches(dialled: str, listening: str) -> bool:
     """Tell whether a dial to one host surely meets a listener on the other."""
-    return dialled in (listening, *WILDCARDS) or (listening in WILDCARDS and dialled in LOOPBACKS)
+    if dialled in (listening, *WILDCARDS):
+        return True
+    local = _is_loopback(dialled)
+    return local and (listening in WILDCARDS or (LOCALHOST in (dialled, listening) and _is_loopback(listening)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == LOCALHOST

@@ -8,6 +8,7 @@ written as TOML is `written`'s.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -21,6 +22,7 @@ from smtpguard.config.values import (
     parse_account,
     parse_duration,
     parse_forbidden_word,
+    parse_network,
     parse_path,
     parse_target,
     parse_verdict,
@@ -41,6 +43,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 LISTENER_NAME: Final = "How log, audit and --set call this listener: a-z, 0-9 and '-', 32 characters at most."
 
 _ADDRESS: Final = {"type": "string", "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"}
+
+_NETWORK: Final = {"type": "string", "pattern": r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,10 @@ KINDS: Final[Mapping[Callable[[object], object] | type, Kind]] = {
             "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)?$",
         },
     ),
+    parse_network: Kind(
+        "an address or a network such as 192.0.2.0/24 or 2001:db8::/32, or a list of them",
+        {"anyOf": [_NETWORK, {"type": "array", "items": _NETWORK}]},
+    ),
     parse_account: Kind("the name of an account", {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$"}),
     parse_path: Kind("a path; a relative one counts from the working directory", {"type": "string", "minLength": 1}),
     parse_target: Kind(
@@ -136,10 +144,12 @@ EXAMPLES: Final[Mapping[KeyPath, object]] = {
     ("group",): "smtpguard",
     ("policy", "rules"): {"SG101": "note"},
     ("policy", "unsafe-forwarded-verbs"): ["XCLIENT"],
+    ("identity", "accept-proxy-from"): ["192.0.2.0/24"],
     ("limits", "sessions"): 1000,
     ("audit", "directory"): "/var/lib/smtpguard",
     ("listener", NAME, "address"): ["192.0.2.1:25", "[2001:db8::1]:25"],
     ("listener", NAME, "upstream"): ["mx-inside.example.net:10025"],
+    ("listener", NAME, "upstream-choice"): "spread",
 }
 """What a sample writes for settings that are required, unset or empty."""
 
@@ -215,7 +225,7 @@ def plain(value: object) -> Any:
     match value:
         case Enum():
             return value.value
-        case Address() | Path():
+        case Address() | Path() | IPv4Network() | IPv6Network():
             return str(value)
         case bytes():
             return value.decode("ascii")

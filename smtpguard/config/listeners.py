@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from smtpguard.config.address import Address
 from smtpguard.config.model import (
+    Choice,
     Config,
     IdentitySettings,
     LimitSettings,
@@ -27,7 +28,7 @@ class Listener:
     """How log and audit call it."""
     addresses: tuple[Address, ...]
     upstreams: tuple[Address, ...]
-    """In order: the first that can be reached is dialled."""
+    choice: Choice
     policy: PolicySettings
     tls: TlsSettings
     identity: IdentitySettings
@@ -46,6 +47,7 @@ def _listeners(config: Config) -> Iterator[Listener]:
             name=str(address),
             addresses=(address,),
             upstreams=config.upstream,
+            choice=config.upstream_choice,
             policy=config.policy,
             tls=config.tls,
             identity=config.identity,
@@ -56,6 +58,7 @@ def _listeners(config: Config) -> Iterator[Listener]:
             name=name,
             addresses=own.address,
             upstreams=own.upstream or config.upstream,
+            choice=own.upstream_choice or config.upstream_choice,
             policy=own.policy,
             tls=own.tls,
             identity=own.identity,

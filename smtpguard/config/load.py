@@ -4,6 +4,7 @@ Order, the later speaks: defaults, the file, `conf.d/*.toml` beside it by name, 
 `--set`. Nothing is used of a configuration with a mistake in it.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -66,7 +67,11 @@ class Loaded:
 
 def default_file(file: Path = DEFAULT_FILE) -> Path | None:
     """Return the file that is read where none is named; None: it is not there."""
-    return file if file.exists() else None
+    try:
+        return file if file.exists() else None
+    except PermissionError:
+        # It may be there: that it cannot be read is told when it is.
+        return file
 
 
 def load(
@@ -104,13 +109,16 @@ def _files(file: Path | None) -> tuple[list[Path], list[Mistake]]:
     if file is None:
         return [], []
     folder = file.parent / FRAGMENTS
+    if not os.path.lexists(folder):
+        return [file], []
     try:
         fragments = sorted(each for each in folder.iterdir() if each.suffix == ".toml" and each.name[0] != ".")
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        fragments = []
     except OSError as error:
         return [file], [Mistake(str(folder), f"cannot be read: {error.strerror}")]
-    return [file, *fragments], []
+    # Nobody means a pipe or a device there, and reading one may have no end.
+    odd = [each for each in fragments if each.exists() and not each.is_file() and not each.is_dir()]
+    mistakes = [Mistake(str(each), "no regular file; take it out") for each in odd]
+    return [file, *(each for each in fragments if each not in odd)], mistakes
 
 
 def _variables(environ: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -16,6 +16,7 @@ from smtpguard.config.values import (
     FilePath,
     ForbiddenWord,
     LogTarget,
+    Networks,
     RuleVerdicts,
     Seconds,
 )
@@ -63,6 +64,36 @@ class LogFormat(Enum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Arrival(Enum):
+    """How the destination that CLIENT dialled is found."""
+
+    DIRECT = "direct"
+    REDIRECT = "redirect"
+    """The packet filter sent the connection here; it knows the destination (SO_ORIGINAL_DST)."""
+    TPROXY = "tproxy"
+    """The listener takes connections to any address (IP_TRANSPARENT)."""
+
+
+class Send(Enum):
+    """How the upstream learns who the client is."""
+
+    NONE = "none"
+    PROXY_V1 = "proxy-v1"
+    PROXY_V2 = "proxy-v2"
+    XCLIENT = "xclient"
+    TRANSPARENT = "transparent"
+    """The connection to the upstream comes from the client's address (IP_TRANSPARENT)."""
+
+
+class Choice(Enum):
+    """Which of several upstreams a session goes to."""
+
+    FAILOVER = "failover"
+    """The first that can be reached."""
+    SPREAD = "spread"
+    """One by the client's address; another where that cannot be reached."""
 
 
 class PolicySettings(Table):
@@ -150,8 +181,20 @@ class LogSettings(Table):
 
 
 class IdentitySettings(Table):
-    """How the upstream learns who the client is."""
+    """Who the client is, and how the upstream learns it."""
 
+    send: Send = Field(
+        default=Send.NONE,
+        description="How the upstream learns the client's address; none: it sees ours.",
+    )
+    accept_proxy_from: Networks = Field(
+        default=(),
+        description="Networks of balancers: from these a PROXY header is required, from all others it is refused.",
+    )
+    arrival: Arrival = Field(
+        default=Arrival.DIRECT,
+        description="How connections come to the listener: direct, redirect (by the packet filter), or tproxy.",
+    )
     i_know_this_is_an_open_relay: Flag = Field(
         default=False,
         description="Start although the upstream relays foreign mail for us, so for everybody who can reach us.",
@@ -163,6 +206,7 @@ class ListenerSettings(Table):
 
     address: Addresses = Field(description="Addresses to listen on, HOST:PORT.")
     upstream: Addresses = Field(default=(), description="Mail servers of this listener, HOST:PORT; unset: the common.")
+    upstream_choice: Choice | None = Field(default=None, description="As the common key of that name; unset: that one.")
     policy: PolicySettings = Field(default=PolicySettings(), description="Keys of [policy] that differ here.")
     tls: TlsSettings = Field(default=TlsSettings(), description="Keys of [tls] that differ here.")
     identity: IdentitySettings = Field(default=IdentitySettings(), description="Keys of [identity] that differ here.")
@@ -176,6 +220,10 @@ class Config(Table):
         default=(),
         description="The mail server that sessions go to, HOST:PORT; of several, the first that can be reached.",
     )
+    upstream_choice: Choice = Field(
+        default=Choice.FAILOVER,
+        description="Of several upstreams the first that can be reached (failover), or one by the client (spread).",
+    )
     user: AccountName | None = Field(
         default=None, description="Account to run as once the ports are open; only root can change to another."
     )
@@ -187,7 +235,7 @@ class Config(Table):
     audit: AuditSettings = Field(default=AuditSettings(), description="The evidence.")
     log: LogSettings = Field(default=LogSettings(), description="The operator's log.")
     identity: IdentitySettings = Field(
-        default=IdentitySettings(), description="How the upstream learns who the client is."
+        default=IdentitySettings(), description="Who the client is, and how the upstream learns it."
     )
     listener: Mapping[str, ListenerSettings] = Field(
         default={}, description="Listeners with settings of their own, by name; in the file [[listener]] tables."

@@ -8,6 +8,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +16,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 
 from smtpguard.config.address import Address, parse_address
 from smtpguard.smtp import CATALOGUE, FORBIDDEN_WORDS, Rule, Section, Verdict
+
+Network = IPv4Network | IPv6Network
+
+NETWORK: Final = "an address or a network in quotes, such as '192.0.2.0/24' or '2001:db8::/32'"
 
 DURATION: Final = "seconds above 0, or text such as '30s', '5m', '1h'"
 
@@ -144,10 +149,30 @@ def parse_account(value: object) -> str:
     raise ValueError("the name of an account in quotes, such as 'smtpguard'")
 
 
+def parse_network(value: object) -> Network:
+    """Return the network of an address or of a CIDR."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    network = _network(value, strict=True)
+    if network is None:
+        wider = _network(value, strict=False)
+        raise ValueError(f"{NETWORK}; did you mean '{wider}'?" if wider else NETWORK)
+    return network
+
+
+def _network(value: object, *, strict: bool) -> Network | None:
+    try:
+        return ip_network(value, strict=strict) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 AddressText = Annotated[Address, PlainValidator(parse_address), WithJsonSchema({"type": "string"})]
 Addresses = Annotated[
     tuple[AddressText, ...], BeforeValidator(_listed), Field(min_length=1), AfterValidator(_each_once)
 ]
+NetworkText = Annotated[Network, PlainValidator(parse_network), WithJsonSchema({"type": "string"})]
+Networks = Annotated[tuple[NetworkText, ...], BeforeValidator(_listed)]
 AccountName = Annotated[str, PlainValidator(parse_account), WithJsonSchema({"type": "string"})]
 Seconds = Annotated[float, PlainValidator(parse_duration), WithJsonSchema({"type": ["number", "string"]})]
 ForbiddenWord = Annotated[bytes, PlainValidator(parse_forbidden_word), WithJsonSchema({"type": "string"})]

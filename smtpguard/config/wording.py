@@ -11,7 +11,7 @@ from typing import Final, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from smtpguard.config.layers import Layer, look_up, origin
+from smtpguard.config.layers import MISSING, Layer, look_up, origin
 from smtpguard.config.lines import KeyPath
 from smtpguard.config.mistakes import Mistake, shown_key, shown_value
 from smtpguard.config.model import INHERITED, Config, Table
@@ -38,16 +38,31 @@ def complained(path: KeyPath, allowed: str, layers: Sequence[Layer]) -> Mistake:
 
 def common_path(path: KeyPath) -> KeyPath:
     """Return the common key that holds where a listener has none of its own; () where there is none."""
-    listeners = path[:1] == ("listener",) and len(path) > 2 and path[2] in (*INHERITED, "upstream")
+    listeners = path[:1] == ("listener",) and len(path) > 2 and path[2] in (*INHERITED, "upstream", "upstream-choice")
     return path[2:] if listeners else ()
 
 
 def _placed(path: KeyPath, allowed: str, layers: Sequence[Layer]) -> Mistake:
-    # A location may go deeper than what was written: one text that stands for a list of one.
-    while (layer := origin(path, layers)) is None:
-        path = path[:-1]
+    layer, path = _speaker(path, layers)
     value = shown_value(look_up(layer.tree, path))
     return Mistake(layer.source, allowed, line=layer.line(path), key=shown_key(path), shown=value)
+
+
+def _speaker(path: KeyPath, layers: Sequence[Layer]) -> tuple[Layer, KeyPath]:
+    """Return the layer whose value counted, and how deep into the path it goes.
+
+    A location may go deeper than what was written: one text that stands for a list of one. And a later text or list
+    stands for all of an earlier list, so the earlier one is not to blame, though it has such an entry.
+    """
+    for layer in reversed(layers):
+        for length in range(len(path), 0, -1):
+            value = look_up(layer.tree, path[:length])
+            if value is not MISSING and (length == len(path) or not isinstance(value, dict)):
+                return layer, path[:length]
+    # Only tables around it were written.
+    while (around := origin(path, layers)) is None:
+        path = path[:-1]
+    return around, path
 
 
 def _home(path: KeyPath, layers: Sequence[Layer]) -> str:

@@ -58,8 +58,8 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
     "unknown table": (
         GOOD + "[zzz]\na = 1\n",
         [
-            "smtpguard.toml:3: zzz = {…}: unknown key; the top level has "
-            "listen, upstream, user, group, policy, tls, timeouts, limits, audit, log, identity, listener"
+            "smtpguard.toml:3: zzz = {…}: unknown key; the top level has listen, upstream, upstream-choice, user, "
+            "group, policy, tls, timeouts, limits, audit, log, identity, listener"
         ],
     ),
     "odd key": (
@@ -186,5 +186,31 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
             "smtpguard.toml:3: timeouts.reply = datetime.date(1979, 5, 27): "
             "seconds above 0, or text such as '30s', '5m', '1h'"
         ],
+    ),
+    "no network": (
+        GOOD + "[identity]\naccept-proxy-from = ['192.0.2.1/24', '10.0.0.0/33', 'balancer', '192.0.2.1']\n",
+        [
+            "smtpguard.toml:4: identity.accept-proxy-from[0] = '192.0.2.1/24': an address or a network in quotes, such "
+            "as '192.0.2.0/24' or '2001:db8::/32'; did you mean '192.0.2.0/24'?",
+            "smtpguard.toml:4: identity.accept-proxy-from[1] = '10.0.0.0/33': an address or a network in quotes, such "
+            "as '192.0.2.0/24' or '2001:db8::/32'",
+            "smtpguard.toml:4: identity.accept-proxy-from[2] = 'balancer': an address or a network in quotes, such "
+            "as '192.0.2.0/24' or '2001:db8::/32'",
+        ],
+    ),
+    "no way to send": (
+        GOOD + "identity.send = 'proxyv2'\n",
+        [
+            "smtpguard.toml:3: identity.send = 'proxyv2': one of 'none', 'proxy-v1', 'proxy-v2', 'xclient', "
+            "'transparent'; did you mean 'proxy-v2'?"
+        ],
+    ),
+    "relay to ourselves by another name": (
+        'listen = ["127.0.0.1:25"]\nupstream = "localhost:25"\n',
+        ["smtpguard.toml:2: upstream = 'localhost:25': another program's address; 127.0.0.1:25 is our own listener"],
+    ),
+    "relay to ourselves by another loopback address": (
+        'listen = ["0.0.0.0:25"]\nupstream = "127.0.0.2:25"\n',
+        ["smtpguard.toml:2: upstream = '127.0.0.2:25': another program's address; 0.0.0.0:25 is our own listener"],
     ),
 }

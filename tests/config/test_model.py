@@ -3,13 +3,14 @@
 import pydantic
 import pytest
 
-from smtpguard.config import Address, Config, Mode
+from smtpguard.config import Address, Arrival, Choice, Config, Mode, Send
 from smtpguard.config.wording import field_at, fields_of, inner_table, settings
 from smtpguard.smtp import Profile, TlsMode
 
 ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": (Address("127.0.0.1", 2525),)}
 
 DEFAULTS: dict[str, object] = {
+    "upstream-choice": Choice.FAILOVER,
     "user": None,
     "group": None,
     "policy.mode": Mode.ENFORCE,
@@ -36,6 +37,9 @@ DEFAULTS: dict[str, object] = {
     "log.level": "info",
     "log.format": "text",
     "log.target": "stdout",
+    "identity.accept-proxy-from": (),
+    "identity.arrival": Arrival.DIRECT,
+    "identity.send": Send.NONE,
     "identity.i-know-this-is-an-open-relay": False,
 }
 

@@ -150,6 +150,41 @@ def test_default_file(tmp_path: Path) -> None:
     assert default_file(file) == file
 
 
+def test_the_source_that_counted_is_blamed(tmp_path: Path) -> None:
+    """A later text stands for all of an earlier list: the mistake is the later one's, with its value."""
+    file = written(tmp_path, main="listen = ['127.0.0.1:26']\nupstream = ['127.0.0.1:25']\n")
+    said = "HOST:PORT; the port is missing, as in 127.0.0.1:25"
+    assert mistakes(file, environ={"SMTPGUARD_UPSTREAM": "bad"}) == [f"SMTPGUARD_UPSTREAM: upstream = 'bad': {said}"]
+    assert mistakes(file, assignments=["upstream=['127.0.0.1:27', 'bad']"]) == [f"--set: upstream[1] = 'bad': {said}"]
+
+
+def test_conf_d_that_is_none(tmp_path: Path) -> None:
+    """A file or a dangling link of that name is said: settings that somebody meant would not hold."""
+    (tmp_path / "smtpguard.toml").write_text(GOOD)
+    (tmp_path / "conf.d").touch()
+    assert mistakes(tmp_path / "smtpguard.toml") == ["conf.d: cannot be read: Not a directory"]
+    (tmp_path / "conf.d").unlink()
+    (tmp_path / "conf.d").symlink_to("nowhere")
+    assert mistakes(tmp_path / "smtpguard.toml") == ["conf.d: cannot be read: No such file or directory"]
+
+
+def test_a_pipe_in_conf_d(tmp_path: Path) -> None:
+    """It is said, and nobody waits for what comes out of it."""
+    file = written(tmp_path, main=GOOD)
+    os.mkfifo(tmp_path / "conf.d/a.toml")
+    assert mistakes(file) == ["conf.d/a.toml: no regular file; take it out"]
+
+
+def test_a_default_file_that_nobody_may_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken for there, so that its reading tells what is wrong."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert default_file(Path("/etc/x.toml")) == Path("/etc/x.toml")
+
+
 # --- [[listener]] ----------------------------------------------------------------------------------------------------
 
 

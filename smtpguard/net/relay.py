@@ -23,6 +23,7 @@ import trio
 from smtpguard.net.deadlines import Deadlines
 from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.outbox import GONE, Outbox
+from smtpguard.net.route import Dialled
 from smtpguard.net.stream import Stream, TcpStream
 from smtpguard.net.upstream import Unreachable
 from smtpguard.net.wire import Hooks, Wire
@@ -48,13 +49,13 @@ class Relay(Wire):
     # --- from the dial on ------------------------------------------------------------------------------------------
 
     async def serve(
-        self, dial: Callable[[], Awaitable[Stream]], nursery: trio.Nursery, dispatcher: Dispatcher | None = None
+        self, dial: Callable[[], Awaitable[Dialled]], nursery: trio.Nursery, dispatcher: Dispatcher | None = None
     ) -> None:
         """Dial, then begin."""
         self._nursery, self._dispatcher = nursery, dispatcher
         try:
             with self._elsewhere():
-                upstream = await dial()
+                dialled = await dial()
         except Unreachable as error:
             self._put(self._session.unreachable(error.reason))
             self._read_by_tasks()
@@ -62,13 +63,21 @@ class Relay(Wire):
             self.fail()
             self._read_by_tasks()
         else:
-            self.begin(upstream, nursery, dispatcher)
+            self.link = dialled.named(self.link)
+            self.begin(dialled.stream, nursery, dispatcher, heard=dialled.heard)
 
-    def begin(self, upstream: Stream, nursery: trio.Nursery, dispatcher: Dispatcher | None = None) -> None:
-        """Read both sides until the session is over: by the dispatcher while nobody is behind, else by tasks."""
+    def begin(
+        self, upstream: Stream, nursery: trio.Nursery, dispatcher: Dispatcher | None = None, *, heard: bytes = b""
+    ) -> None:
+        """Read both sides until the session is over: by the dispatcher while nobody is behind, else by tasks.
+
+        `heard` is what UPSTREAM has said already.
+        """
         self._nursery, self._dispatcher = nursery, dispatcher
         self._upstream, self._up = upstream, Outbox(upstream)
         client = self._client
+        if heard:
+            self._put(self._session.receive(Side.UPSTREAM, heard))
         if self._session.over:
             self._leave()
             self._read_by_tasks()

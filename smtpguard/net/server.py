@@ -21,11 +21,22 @@ import trio
 from smtpguard.net.deadlines import LINGER, Deadlines
 from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.net.gate import Gate, folded
+from smtpguard.net.identify import destination, identified
+from smtpguard.net.proxy import BadHeader
 from smtpguard.net.relay import Relay
 from smtpguard.net.route import Door, Route
 from smtpguard.net.stream import TcpStream
 from smtpguard.net.wire import Hooks, Observer, Wire
-from smtpguard.smtp import CATALOGUE, SHUTTING_DOWN, TOO_MANY_SESSIONS, Close, Link, Session, SessionStarted
+from smtpguard.smtp import (
+    CATALOGUE,
+    SHUTTING_DOWN,
+    TOO_MANY_SESSIONS,
+    UNIDENTIFIED_CLIENT,
+    Close,
+    Link,
+    Session,
+    SessionStarted,
+)
 
 BATCH: Final = 64
 """Clients accepted before the other tasks get their turn."""
@@ -35,6 +46,9 @@ PAUSE: Final = 0.1
 
 TURNED_AWAY: Final = 32
 """Clients over a cap that are read into the void at a time, so that 421 reaches them; more are just closed."""
+
+UNIDENTIFIED: Final = 1024
+"""Connections of balancers whose header has not come yet; more are just closed."""
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _TOO_MANY: Final = CATALOGUE["SG606"]
@@ -49,6 +63,8 @@ class Warnings:
     """Accepting pauses for want of descriptors or memory."""
     turned_away: Callable[[Link, str], None]
     """A client over a cap heard 421; the second argument names the setting."""
+    unidentified: Callable[[Link, str], None]
+    """A balancer did not say who the client is; the second argument tells what it did instead."""
 
 
 class Server:
@@ -74,6 +90,7 @@ class Server:
         self._dispatcher = Dispatcher()
         self._relays: dict[Relay, Route] = {}
         self._turned_away = 0
+        self._unidentified = 0
         self._ids = session_ids()
 
     def __len__(self) -> int:
@@ -110,44 +127,68 @@ class Server:
 
     def _welcome(self, accepted: socket.socket, peer: tuple[str, int], door: Door, nursery: trio.Nursery) -> None:
         accepted.setblocking(False)
-        stream, route = TcpStream(accepted), door.route
+        stream = TcpStream(accepted)
         try:
             link = self._link(accepted, peer, door)
         except OSError:
             stream.close()
             return
+        if not door.requires_header(link.client_ip):
+            self._admit(stream, link, door, nursery)
+        elif self._unidentified < UNIDENTIFIED:
+            self._unidentified += 1
+            nursery.start_soon(self._identify, stream, link, door, nursery)
+        else:
+            stream.close()
+
+    async def _identify(self, stream: TcpStream, link: Link, door: Door, nursery: trio.Nursery) -> None:
+        """Have a balancer say who the client is; without that there is no session."""
+        try:
+            client = await identified(stream, link)
+        except BadHeader as error:
+            self._warnings.unidentified(link, error.reason)
+            await self._say_last(stream, UNIDENTIFIED_CLIENT.spoken("", link.session_id))
+        except trio.BrokenResourceError:
+            # It went without a word, as a check of the bare port does.
+            stream.close()
+        except Exception:
+            self._hooks.bug(link)
+            stream.close()
+        else:
+            self._admit(stream, client, door, nursery)
+        finally:
+            self._unidentified -= 1
+
+    def _admit(self, stream: TcpStream, link: Link, door: Door, nursery: trio.Nursery) -> None:
+        route = door.route
         over = self._gate.enter(link.client_ip)
         if over is not None:
             self._turn_away(stream, link, over, door, nursery)
             return
+        link = replace(link, upstream=str(route.first(link.client_ip))) if route.several else link
         session = Session(door.policy, session_id=link.session_id, pipeconnect=route.pipeconnect)
         relay = Relay(stream, session, link, self._deadlines, self._hooks)
         self._relays[relay] = route
         if self._announces:
             self._observe(link, link.started, SessionStarted())
-        upstream = route.dial_now()
+        upstream = route.dial_now(link)
         if upstream is not None:
             relay.begin(upstream, nursery, self._dispatcher)
         else:
-            nursery.start_soon(relay.serve, partial(self._dial, route, relay), nursery, self._dispatcher)
-
-    async def _dial(self, route: Route, relay: Relay) -> TcpStream:
-        stream, upstream = await route.dial()
-        if str(upstream) != relay.link.upstream:
-            relay.link = replace(relay.link, upstream=str(upstream))
-        return stream
+            nursery.start_soon(relay.serve, partial(route.dial, link), nursery, self._dispatcher)
 
     def _link(self, accepted: socket.socket, peer: tuple[str, int], door: Door) -> Link:
-        local = accepted.getsockname()
+        via, (host, port) = destination(accepted, door.arrival)
         return Link(
             session_id=next(self._ids),
             started=time.time(),
             client_ip=folded(peer[0]),
             client_port=peer[1],
-            local_ip=folded(local[0]),
-            local_port=local[1],
+            local_ip=host,
+            local_port=port,
             listener=door.name,
-            upstream=str(door.route.first),
+            upstream=door.route.name,
+            via=via,
         )
 
     def _forget(self, relay: Wire) -> None:
@@ -164,17 +205,23 @@ class Server:
         nursery.start_soon(self._say_too_many, stream, link, _TOO_MANY.id if door.policy.reply_rule_id else "")
 
     async def _say_too_many(self, stream: TcpStream, link: Link, rule_id: str) -> None:
-        seconds, octets = LINGER["short"]
+        try:
+            await self._say_last(stream, TOO_MANY_SESSIONS.spoken(rule_id, link.session_id))
+        finally:
+            self._turned_away -= 1
+
+    async def _say_last(self, stream: TcpStream, octets: bytes) -> None:
+        """Say a last word to who gets no session, and see to it that it arrives."""
+        seconds, left = LINGER["short"]
         try:
             with trio.move_on_after(seconds):
-                await stream.send_all(TOO_MANY_SESSIONS.spoken(rule_id, link.session_id))
+                await stream.send_all(octets)
                 stream.send_eof()
-                while octets > 0 and (data := await stream.receive_some(65536)):
-                    octets -= len(data)
+                while left > 0 and (data := await stream.receive_some(65536)):
+                    left -= len(data)
         except trio.BrokenResourceError:
             pass
         finally:
-            self._turned_away -= 1
             stream.close()
 
     # --- time ------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 
+from smtpguard.net.arrival import bind_source
 from smtpguard.net.stream import TcpStream
 
 REFRESH: Final = 60.0
@@ -23,12 +25,20 @@ RETRY: Final = 2.0
 SockAddr = tuple[str, int] | tuple[str, int, int, int]
 
 
+Place = tuple[int, SockAddr]
+"""Address family, and the address as `socket` has it."""
+
+
 class Unreachable(Exception):
     """UPSTREAM cannot be had; `reason` is a few ASCII words for the log."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class WrongFamily(Unreachable):
+    """UPSTREAM has no address of the IP version that a connection is to come from; others may reach it."""
 
 
 class Upstream:
@@ -44,18 +54,44 @@ class Upstream:
     def __init__(self, host: str, port: int, *, connect_deadline: float = 10.0, guarded: bool = False) -> None:
         self.host = host
         self.port = port
-        self.admitted = not guarded
-        """Sessions may go there: False until the open-relay probe has passed, where one is due."""
         self.guarded = guarded
-        """Strangers can reach us, so a dial that fails shuts the way until the probe has passed again."""
+        """Each of its addresses is shut until it has passed the open-relay probe, and again when a dial to it fails."""
         self._connect_deadline = connect_deadline
-        self._addresses: list[tuple[int, SockAddr]] = []
+        self._addresses: list[Place] = []
+        self._admitted: set[Place] = set()
+        # Where sessions may go: all addresses, of a guarded one those that are admitted.
+        self._open: list[Place] = []
         # The latest connection stood at once: UPSTREAM is on this machine.
         self._near = False
         self._limiter = trio.CapacityLimiter(1)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def admitted(self) -> bool:
+        """Sessions may go to one of its addresses at least."""
+        return bool(self._open) or not self.guarded
+
+    @property
+    def addresses(self) -> tuple[Place, ...]:
+        """All addresses that its name means."""
+        return tuple(self._addresses)
+
+    @property
+    def shut(self) -> tuple[Place, ...]:
+        """The addresses that have yet to pass the probe."""
+        return tuple(place for place in self._addresses if place not in self._open)
+
+    def admit(self, place: Place) -> None:
+        """Let sessions go to an address: it has passed the probe."""
+        self._admitted.add(place)
+        self._sort_out()
+
+    def _sort_out(self) -> None:
+        """See where sessions may go; what the name no longer means is forgotten."""
+        self._admitted.intersection_update(self._addresses)
+        self._open = [place for place in self._addresses if not self.guarded or place in self._admitted]
 
     async def resolve(self) -> None:
         """Look the name up once; at most one look-up is under way.
@@ -70,8 +106,9 @@ class Upstream:
                 raise Unreachable(f"cannot resolve {self.host}: {error.strerror or error}") from error
             return
         self._addresses = found
+        self._sort_out()
 
-    def _look_up(self) -> list[tuple[int, SockAddr]]:
+    def _look_up(self) -> list[Place]:
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]  # no AF_UNIX here
 
@@ -84,10 +121,10 @@ class Upstream:
 
     def dial_now(self) -> TcpStream | None:
         """Connect without waiting, where UPSTREAM is near enough for that; None: `dial` has to."""
-        if not (self.admitted and self._near):
+        if not (self._near and self._open):
             return None
         try:
-            dialled, self._near = _begin_to_connect(*self._addresses[0])
+            dialled, self._near = _begin_to_connect(self._open[0])
         except OSError:
             # Said by `dial`, which tries the other addresses too.
             return None
@@ -96,49 +133,64 @@ class Upstream:
         dialled.close()
         return None
 
-    async def dial(self) -> TcpStream:
-        """Connect to the first address that takes the connection, all within the connect deadline.
+    async def dial(self, *, within: float | None = None, source: str = "") -> TcpStream:
+        """Connect to the first open address that takes the connection, all within the connect deadline.
+
+        Args:
+            within: seconds; the connect deadline, if that is not told.
+            source: the address to come from, which need not be ours (`arrival.bind_source`); empty: ours.
 
         Raises:
             Unreachable: none did, or sessions may not go there yet.
         """
-        if not self.admitted:
+        if self._addresses and not self._open:
             raise Unreachable("not checked for an open relay yet")
-        return await self.connect()
+        return await self._connect(self._open, within, source)
 
-    async def connect(self) -> TcpStream:
-        """Connect whether admitted or not: for the probe. Raises as `dial`."""
+    async def connect(self, place: Place | None = None) -> TcpStream:
+        """Connect to one address, or to the first that takes the connection, open or shut; raises as `dial`."""
+        return await self._connect([place] if place else self._addresses, None, "")
+
+    async def _connect(self, places: Sequence[Place], within: float | None, source: str) -> TcpStream:
+        seconds = self._connect_deadline if within is None else within
+        fitting = [place for place in places if not source or (place[0] == socket.AF_INET6) == (":" in source)]
+        if places and not fitting:
+            raise WrongFamily(f"no address for a client of {source}")
         reason = f"cannot resolve {self.host}"
         began = trio.current_time()
-        for place, (family, address) in enumerate(self._addresses, 1):
+        for number, place in enumerate(fitting, 1):
             try:
-                dialled, self._near = _begin_to_connect(family, address)
+                dialled, self._near = _begin_to_connect(place, source)
                 if not self._near:
                     # Each address has its share, so that a black hole leaves time for the next one.
-                    await _wait_connected(dialled, began + self._connect_deadline * place / len(self._addresses))
+                    await _wait_connected(dialled, began + seconds * number / len(fitting))
             except OSError as error:
                 reason = error.strerror or "unknown error"
             except trio.TooSlowError:
-                reason = f"no connection within {self._connect_deadline:g} s"
+                reason = f"no connection within {seconds:g} s"
             else:
                 return TcpStream(dialled)
+            self._shut(place)
         self._near = False
-        if self.guarded:
-            # It may come back with another configuration: it is probed first.
-            self.admitted = False
         raise Unreachable(reason)
 
+    def _shut(self, place: Place) -> None:
+        """Have an address pass the probe again: what comes back there may have another configuration."""
+        self._admitted.discard(place)
+        self._sort_out()
 
-def _begin_to_connect(family: int, address: SockAddr) -> tuple[socket.socket, bool]:
+
+def _begin_to_connect(place: Place, source: str = "") -> tuple[socket.socket, bool]:
     """Return a socket, and whether it is connected already.
 
     Raises:
         OSError: refused, or no way there.
     """
+    family, address = place
     dialled = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     # Without it a reply in two segments waits 40 ms for the delayed ACK of the first.
     dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    failed = dialled.connect_ex(address)
+    failed = _bind(dialled, source) or dialled.connect_ex(address)
     if failed == errno.EINPROGRESS:
         # On the same machine the handshake is through by now, and a second call says so without a wait.
         failed = dialled.connect_ex(address)
@@ -146,6 +198,16 @@ def _begin_to_connect(family: int, address: SockAddr) -> tuple[socket.socket, bo
         return dialled, failed != errno.EALREADY
     dialled.close()
     raise OSError(failed, os.strerror(failed))
+
+
+def _bind(dialled: socket.socket, source: str) -> int:
+    """Have the connection come from an address; return errno, 0 if all is well."""
+    try:
+        if source:
+            bind_source(dialled, source)
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return 0
 
 
 async def _wait_connected(dialled: socket.socket, deadline: float) -> None:

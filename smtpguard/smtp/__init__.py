@@ -31,10 +31,10 @@ from smtpguard.smtp.events import (
 )
 from smtpguard.smtp.framing import MalformedReply, ReplyReader
 from smtpguard.smtp.policy import Limits, Policy, Ruling, policy_for, table
-from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSIONS, Answer
+from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSIONS, UNIDENTIFIED_CLIENT, Answer
 from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.session import Output, Session
-from smtpguard.smtp.syntax import Command, Reply
+from smtpguard.smtp.syntax import Command, Reply, keywords
 from smtpguard.smtp.verdicts import Profile, Rule, Section, Verdict
 from smtpguard.smtp.vocabulary import (
     COMMAND_LINE,
@@ -58,6 +58,7 @@ __all__ = [
     "SASL_LINE",
     "SHUTTING_DOWN",
     "TOO_MANY_SESSIONS",
+    "UNIDENTIFIED_CLIENT",
     "Answer",
     "Cause",
     "Close",
@@ -89,6 +90,7 @@ __all__ = [
     "Verb",
     "Verdict",
     "Waiting",
+    "keywords",
     "policy_for",
     "table",
 ]

@@ -164,3 +164,9 @@ class Link:
     listener: str
     upstream: str
     """HOST:PORT as configured."""
+    via: str = "direct"
+    """How the client's address came: `direct`, `redirect`, `tproxy`, `proxy-v1`, `proxy-v2`; `local`: a balancer's
+    own check."""
+    peer_ip: str = ""
+    """Who connected to us, where that was not the client; empty: it was."""
+    peer_port: int = 0

@@ -40,3 +40,6 @@ SHUTTING_DOWN: Final = Answer(421, "4.3.2", "Service shutting down, try again la
 
 TOO_MANY_SESSIONS: Final = Answer(421, "4.7.0", "Too many sessions, try again later")
 """SG606, said before there is a session."""
+
+UNIDENTIFIED_CLIENT: Final = Answer(421, "4.3.0", "No PROXY header: this port is for the balancers of this site")
+"""To a peer that had to say who the client is and did not, before there is a session."""

@@ -35,6 +35,7 @@ class House:
             warnings=Warnings(
                 exhausted=lambda error: self.warnings.append(str(error.errno)),
                 turned_away=lambda _link, setting: self.warnings.append(setting),
+                unidentified=lambda link, reason: self.warnings.append(f"{link.client_ip}: {reason}"),
             ),
         )
         self.port = 0

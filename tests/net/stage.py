@@ -10,11 +10,12 @@ and with exactly one `SessionEnded`, which came last.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from smtpguard.net import Deadlines, Hooks, Relay, Stream
+from smtpguard.net import Deadlines, Dialled, Hooks, Relay, Stream
 from smtpguard.net.dispatcher import Dispatcher
 from smtpguard.smtp import Event, Finding, Link, Policy, Session, SessionEnded, policy_for
 from tests.net.streams import NearStream, memory_pair
@@ -33,6 +34,7 @@ LONGEST_END = 40
 
 Pair = tuple[NearStream, NearStream]
 Dial = Callable[[], Awaitable[Stream]]
+"""What a test dials with; the stage names the upstream."""
 
 
 class Peer:
@@ -185,6 +187,10 @@ class Stage:
         self.upstream.stream.close()
 
 
+async def _dialled(dial: Dial) -> Dialled:
+    return Dialled(await dial(), LINK.upstream)
+
+
 @asynccontextmanager
 async def staged(
     *,
@@ -206,7 +212,7 @@ async def staged(
             outer.start_soon(dispatcher.run)
         async with trio.open_nursery() as sessions:
             sessions.cancel_scope.deadline = trio.current_time() + LONGEST_TEST
-            sessions.start_soon(stage.relay.serve, dial or stage.dial, sessions, dispatcher)
+            sessions.start_soon(stage.relay.serve, partial(_dialled, dial or stage.dial), sessions, dispatcher)
             yield stage
             with trio.move_on_after(LONGEST_END):
                 await stage.closed.wait()

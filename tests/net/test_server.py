@@ -272,7 +272,7 @@ async def test_a_session_dismissed_before_it_was_dialled(jumping_clock: MockCloc
     async with serving() as house:
         house.upstream._addresses = []
 
-        async def hang() -> object:
+        async def hang(**_: object) -> object:
             await trio.sleep(5)
             return await house.upstream.connect()
 

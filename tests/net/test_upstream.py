@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smtpguard.net import Unreachable, Upstream
+from smtpguard.net import Place, Unreachable, Upstream
 from tests.net.loopback import descriptors
 
 RESOLVED = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 25))]
@@ -229,8 +229,10 @@ async def test_guarded_it_is_shut_until_admitted() -> None:
         await upstream.resolve()
         with pytest.raises(Unreachable):
             await upstream.dial()
+        assert not upstream.admitted
         (await upstream.connect()).close()
-        upstream.admitted = True
+        upstream.admit(upstream.shut[0])
+        assert (upstream.admitted, upstream.shut) == (True, ())
         assert await _dialled(upstream) == port
 
 
@@ -240,7 +242,34 @@ async def test_a_failed_dial_shuts_a_guarded_upstream(guarded: bool) -> None:
     with _refusing() as port:
         upstream = Upstream("127.0.0.1", port, guarded=guarded)
         await upstream.resolve()
-        upstream.admitted = True
+        upstream.admit(upstream.addresses[0])
         with pytest.raises(Unreachable):
             await upstream.dial()
         assert upstream.admitted is not guarded
+
+
+async def test_each_address_is_admitted_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name with two addresses nobody gets to the one that has not passed: not when the other dies, nor as a new
+    one."""
+    with _refusing() as dead, _listening() as unasked:
+        first: Place = (socket.AF_INET, ("127.0.0.1", dead))
+        second: Place = (socket.AF_INET, ("127.0.0.1", unasked))
+        found = [first, second]
+        upstream = Upstream("mx.test", 25, guarded=True)
+        monkeypatch.setattr(upstream, "_look_up", lambda: found)
+        await upstream.resolve()
+        upstream.admit(first)
+        assert list(upstream.shut) == [second]
+        with pytest.raises(Unreachable, match="Connection refused"):
+            await upstream.dial()
+        with pytest.raises(Unreachable, match="not checked for an open relay yet"):
+            await upstream.dial()
+        assert list(upstream.shut) == [first, second]
+        upstream.admit(second)
+        assert await _dialled(upstream) == unasked
+        found = [first]
+        await upstream.resolve()
+        assert not upstream.admitted
+        found = [first, second]
+        await upstream.resolve()
+        assert not upstream.admitted, "an address that was gone has passed nothing"

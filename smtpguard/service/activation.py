@@ -27,6 +27,9 @@ UNNAMED: Final = "unknown"
 
 UNIT: Final = "the .socket unit"
 
+DIGITS: Final = 10
+"""Of a process id or a count; more is nonsense, and slow to read."""
+
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -98,7 +101,7 @@ def assign(passed: Sequence[Inherited], addresses: Sequence[Address]) -> tuple[s
 
 
 def _number(variable: str, text: str) -> int:
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
         raise ActivationError(f"{variable} = {text}: a whole number, set by systemd; start smtpguard without it")
     return int(text or 0)
 

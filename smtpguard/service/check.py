@@ -10,29 +10,31 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from smtpguard.config import Address, Config, Listener, Loaded, listeners_of, written
-from smtpguard.net import Unreachable, Upstream
+from smtpguard.config import Address, Config, Listener, Loaded, Send, listeners_of, written
+from smtpguard.net import STRANGER, Place, Unreachable, Upstream
 from smtpguard.record import printable
 from smtpguard.service.account import Account, account, acting_as
 from smtpguard.service.descriptors import DEFAULT_SESSIONS, lift
 from smtpguard.service.holder import holder
 from smtpguard.service.interview import Interview, interview
 from smtpguard.service.places import troubles
-from smtpguard.service.plan import plan
-from smtpguard.service.probe import Trust, probe
+from smtpguard.service.plan import Planner, Way
+from smtpguard.service.probe import Arrives, Probed, probe
 from smtpguard.service.startup import (
     BAD_CONFIG,
     StartupError,
+    examine_rights,
     only_loopback,
     open_listeners,
     sessions_at_once,
 )
-from smtpguard.service.warden import open_relay
+from smtpguard.service.warden import refusal
 
 UNREACHABLE: Final = 69
 """EX_UNAVAILABLE of sysexits.h."""
@@ -100,7 +102,7 @@ def examine(loaded: Loaded) -> Iterator[Examined]:
         yield bad("account", refusal)
         whom = None
     with acting_as(whom):
-        rows = list(_places(config))
+        rows = [*_rights(config), *_places(config)]
     yield from rows
     yield _descriptors(config)
 
@@ -168,6 +170,13 @@ def _account(config: Config, whom: Account | None) -> Iterator[Examined]:
         yield warning("account", "started like this, smtpguard stays root, which nothing in it needs", cure)
 
 
+def _rights(config: Config) -> Iterator[Examined]:
+    try:
+        examine_rights(listeners_of(config))
+    except StartupError as refusal:
+        yield bad("identity", refusal)
+
+
 def _places(config: Config) -> Iterator[Examined]:
     """Look at audit and log with the rights of the account that is to write them."""
     wrong = {trouble.partition(" ")[0]: trouble for trouble in troubles(config)}
@@ -210,24 +219,26 @@ def _descriptors(config: Config) -> Examined:
 async def examine_upstreams(config: Config) -> list[Examined]:
     """Dial each upstream: what it says, and whether it would relay for strangers through us."""
     # One that strangers can reach and this machine too stands there twice; the strangers' way is the one to judge.
-    ways = {str(way.upstream): way for way in sorted(plan(config).ways, key=lambda way: way.upstream.guarded)}
+    all_ways = sorted(Planner(config).plan().ways, key=lambda way: way.upstream.guarded)
+    ways = {(str(way.upstream), way.send): way for way in all_ways}
     rows = []
     for way in ways.values():
-        rows += await _upstream(way.upstream, tuple(way.addresses), config)
+        rows += await _upstream(way, config)
     return rows
 
 
-async def _upstream(upstream: Upstream, addresses: tuple[Address, ...], config: Config) -> list[Examined]:
+async def _upstream(way: Way, config: Config) -> list[Examined]:
+    upstream = way.upstream
     try:
         with trio.move_on_after(config.timeouts.connect):
             await upstream.resolve()
-        said = await interview(upstream.connect)
+        said = await interview(upstream.connect, way.send)
     except Unreachable as error:
         cure = "start it, or set upstream; until then clients hear 421"
         return [bad("upstream", f"{upstream}: {error.reason}; {cure}", UNREACHABLE)]
     rows = list(_said(upstream, said))
     if said.hello is not None:
-        rows.append(await _trust(upstream, addresses))
+        rows += await _trust(way)
     return rows
 
 
@@ -247,16 +258,42 @@ def _said(upstream: Upstream, said: Interview) -> Iterator[Examined]:
     yield good("upstream", f"{upstream} offers {offered}" + (f"; not {missing}" if missing else ""))
 
 
-async def _trust(upstream: Upstream, addresses: tuple[Address, ...]) -> Examined:
+async def _trust(way: Way) -> list[Examined]:
+    upstream = way.upstream
+    if way.send is Send.TRANSPARENT:
+        return [good("upstream", f"{upstream} sees clients' own addresses; our own is not in play")]
+    rows = []
+    for place in upstream.addresses:
+        rows += await _trust_at(way, place)
+    # Several addresses that answer alike make one row.
+    return list(dict.fromkeys(rows))
+
+
+async def _trust_at(way: Way, place: Place) -> list[Examined]:
+    upstream = way.upstream
     try:
-        trust = await probe(upstream.connect)
+        probed = await probe(partial(upstream.connect, place), way.send)
     except Unreachable as error:
-        cure = "ask again later; where strangers can reach us, clients hear 421 until it answers the probe"
-        return warning("upstream", f"{upstream}: {error.reason}", cure)
-    if trust is Trust.REFUSES:
-        return good("upstream", f"{upstream} refuses to relay for strangers through us")
-    if upstream.guarded:
-        text, _, cure = str(open_relay(upstream, addresses)).partition("\nNothing was started. ")
-        return Examined("upstream", Outcome.BAD, text.replace("\n", " "), cure, BAD_CONFIG)
-    cure = "let nobody reach the listeners whom it may not relay for"
-    return warning("upstream", f"{upstream} relays mail of strangers for this machine", cure)
+        cure = "ask again later; where strangers can reach us, no client gets there until it answers the probe"
+        return [warning("upstream", f"{upstream}: {error.reason}", cure)]
+    refused = refusal(probed, way)
+    if refused is not None and upstream.guarded:
+        text, _, cure = str(refused).partition("\nNothing was started. ")
+        return [Examined("upstream", Outcome.BAD, text.replace("\n", " "), cure, BAD_CONFIG)]
+    if refused is not None:
+        cure = "let nobody reach the listeners whom it may not relay for"
+        return [warning("upstream", f"{upstream} relays mail of strangers for this machine", cure)]
+    return [*_identity(way, probed), good("upstream", f"{upstream} refuses to relay for strangers through us")]
+
+
+def _identity(way: Way, probed: Probed) -> Iterator[Examined]:
+    """Tell whether the client's address arrives, and whether we are trusted more than we need."""
+    upstream, send = way.upstream, way.send.value
+    if probed.arrives is Arrives.SEEN:
+        yield good("identity", f"{upstream} takes the client's address from us ({send}): it called us {STRANGER}")
+    elif probed.arrives is Arrives.UNSEEN:
+        text = f"{upstream} takes {send} without complaint, and repeats no address in its reply to EHLO"
+        yield good("identity", f"{text}; its log has a session of {STRANGER}")
+    if probed.authorised:
+        text = f"{upstream} offers us XCLIENT: it would believe us any address"
+        yield warning("identity", text, "nothing for clients' sake, SG405 keeps them from it; or set identity.send")

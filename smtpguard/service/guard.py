@@ -27,13 +27,22 @@ from smtpguard.service.activation import ActivationError, Inherited, inherited
 from smtpguard.service.descriptors import lift
 from smtpguard.service.notify import Notifier
 from smtpguard.service.places import examine_places, make_places
-from smtpguard.service.plan import plan
-from smtpguard.service.startup import Opened, StartupError, only_loopback, open_listeners, sessions_at_once
+from smtpguard.service.plan import Planner
+from smtpguard.service.startup import (
+    Opened,
+    StartupError,
+    examine_rights,
+    only_loopback,
+    open_listeners,
+    sessions_at_once,
+)
 from smtpguard.service.warden import Warden
 from smtpguard.smtp import Link
 
 GRACE: Final = 10.0
 """Seconds that sessions in a transaction have to end after SIGTERM."""
+
+LAST_STANDARD_STREAM: Final = 2
 
 SAID_EVERY: Final = 60.0
 """Seconds between two warnings of a kind that a flood of clients could repeat."""
@@ -45,11 +54,20 @@ def serve(loaded: Loaded) -> int:
     Raises:
         StartupError: it cannot start; nothing was served.
     """
+    _fill_standard_streams()
     notifier = Notifier.from_environment()
     try:
         return trio.run(_main, loaded, notifier)
     finally:
         notifier.close()
+
+
+def _fill_standard_streams() -> None:
+    """Open /dev/null for 0, 1 and 2 where they are closed: a socket with such a number would hear a dying
+    interpreter's words."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD_STREAM:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 async def _main(loaded: Loaded, notifier: Notifier) -> int:
@@ -66,6 +84,7 @@ async def _serve(loaded: Loaded, notifier: Notifier, signals: AsyncIterator[int]
     try:
         if whom is not None:
             become(whom)
+        examine_rights(listeners_of(config))
         examine_places(config)
         make_places(config)
         recorder = _recorder(config)
@@ -159,16 +178,14 @@ class Guard:
         self._config = config
         self._recorder = recorder
         self._notifier = notifier or Notifier()
-        self._plan = plan(config)
-        self._wardens = [
-            Warden(way.upstream, way.addresses, recorder) for way in self._plan.ways if way.upstream.guarded
-        ]
+        self._plan = Planner(config, self._turned).plan()
+        self._wardens = [Warden(way, recorder) for way in self._plan.ways if way.upstream.guarded]
         self._server = Server(
             Deadlines(**config.timeouts.model_dump(exclude={"connect"})),
             Gate(sessions, config.limits.sessions_per_client),
             observe=recorder.observe,
             bug=self._bug,
-            warnings=Warnings(exhausted=self._exhausted, turned_away=self._turned_away),
+            warnings=Warnings(self._exhausted, self._turned_away, self._unidentified),
             announces=config.log.level is LogLevel.DEBUG,
         )
         self._said: dict[str, float] = {}
@@ -206,6 +223,9 @@ class Guard:
             keepers.start_soon(self._recorder.run)
             for way in self._plan.ways:
                 keepers.start_soon(way.upstream.keep_resolved)
+            for route in self._plan.routes:
+                if route.several:
+                    keepers.start_soon(route.health.watch)
             keepers.start_soon(self._server.dispatch)
             keepers.start_soon(self._server.sweep)
             keepers.start_soon(self._ping)
@@ -247,6 +267,16 @@ class Guard:
 
     def _turned_away(self, link: Link, setting: str) -> None:
         self._warn_seldom(setting, f"client {link.client_ip} heard 421: {setting} reached [SG606 {link.session_id}]")
+
+    def _unidentified(self, link: Link, reason: str) -> None:
+        told = f"peer {link.client_ip} of identity.accept-proxy-from: {reason}; it heard 421 [{link.session_id}]"
+        self._warn_seldom(f"{link.client_ip} {reason}", told)
+
+    def _turned(self, upstream: Upstream, up: bool, reason: str) -> None:
+        if up:
+            self._recorder.note("info", f"upstream {upstream} is up again")
+        else:
+            self._recorder.note("warning", f"upstream {upstream} is down: {reason}; sessions go to the others")
 
     def _warn_seldom(self, kind: str, text: str) -> None:
         now = time.monotonic()

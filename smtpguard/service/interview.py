@@ -1,14 +1,14 @@
 """What UPSTREAM says of itself: its greeting, what it offers behind EHLO, how long it takes. For `check --live`."""
 
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
-from smtpguard.net import Stream, Unreachable
-from smtpguard.smtp import MalformedReply, Reply, ReplyReader
+from smtpguard.config import Send
+from smtpguard.net import Dialogue, Stream, Unreachable, own_preface
+from smtpguard.smtp import MalformedReply, Reply
 
 DEADLINE: Final = 30.0
 """Seconds for the whole dialogue."""
@@ -32,8 +32,8 @@ class Interview:
         return tuple(line[4:] for line in self.hello.raw.split(b"\r\n")[1:-1])
 
 
-async def interview(connect: Callable[[], Awaitable[Stream]]) -> Interview:
-    """Ask UPSTREAM.
+async def interview(connect: Callable[[], Awaitable[Stream]], send: Send = Send.NONE) -> Interview:
+    """Ask UPSTREAM, introduced as a connection of nobody.
 
     Raises:
         Unreachable: it cannot be reached, does not answer in time, or what it says is no SMTP.
@@ -41,7 +41,8 @@ async def interview(connect: Callable[[], Awaitable[Stream]]) -> Interview:
     stream = await connect()
     try:
         with trio.fail_after(DEADLINE):
-            return await _ask(stream)
+            await stream.send_all(own_preface(send))
+            return await _ask(Dialogue(stream))
     except trio.TooSlowError:
         raise Unreachable(f"no answer within {DEADLINE:g} s") from None
     except MalformedReply as error:
@@ -52,29 +53,13 @@ async def interview(connect: Callable[[], Awaitable[Stream]]) -> Interview:
         stream.close()
 
 
-async def _ask(stream: Stream) -> Interview:
-    reader = ReplyReader()
-    greeting = await _reply(stream, reader)
+async def _ask(dialogue: Dialogue) -> Interview:
+    greeting = await dialogue.reply()
     if greeting.code >= 400:
         return Interview(greeting, None, 0.0)
-    name = socket.gethostname().encode("ascii", "replace").replace(b"?", b"-") or b"localhost"
-    hello = await _say(stream, reader, b"EHLO " + name)
+    hello = await dialogue.hello()
     asked = trio.current_time()
-    await _say(stream, reader, b"NOOP")
+    await dialogue.say(b"NOOP")
     seconds = trio.current_time() - asked
-    await _say(stream, reader, b"QUIT")
+    await dialogue.say(b"QUIT")
     return Interview(greeting, hello, seconds)
-
-
-async def _say(stream: Stream, reader: ReplyReader, line: bytes) -> Reply:
-    await stream.send_all(line + b"\r\n")
-    return await _reply(stream, reader)
-
-
-async def _reply(stream: Stream, reader: ReplyReader) -> Reply:
-    while (reply := reader.next()) is None:
-        octets = await stream.receive_some(4096)
-        if not octets:
-            raise trio.BrokenResourceError("end of input")
-        reader.put(octets)
-    return reply

@@ -20,6 +20,9 @@ from typing import Final, Self
 
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
+DIGITS: Final = 20
+"""Of a 64-bit number."""
+
 PINGS_PER_LIMIT: Final = 2
 """sd_watchdog_enabled(3): "It is recommended that a daemon sends a keep-alive notification message to the service
 manager every half of the time returned here." """
@@ -98,6 +101,6 @@ def _status(text: str) -> str:
 
 def _between_pings(limit: str, whom: str) -> float | None:
     """Return seconds; `limit` is in microseconds, `whom` a process, or empty for whoever reads it."""
-    if whom not in ("", str(os.getpid())) or not (limit.isascii() and limit.isdigit()):
+    if whom not in ("", str(os.getpid())) or not (limit.isascii() and limit.isdigit() and len(limit) <= DIGITS):
         return None
     return int(limit) / 1_000_000 / PINGS_PER_LIMIT or None

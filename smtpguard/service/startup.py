@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from smtpguard.config import Address, Config, Listener
-from smtpguard.net import listen
+from smtpguard.config import Address, Arrival, Config, Listener, Send
+from smtpguard.net import bind_source, listen, make_transparent
 from smtpguard.service.activation import ActivationError, Inherited, assign
 from smtpguard.service.descriptors import DEFAULT_SESSIONS, RESERVE, sessions_carried
 
@@ -30,6 +30,24 @@ class StartupError(Exception):
     def __init__(self, message: str, exit_code: int = BAD_CONFIG) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+UNPRIVILEGED: Final = 1024
+"""The first port that needs no right, where net.ipv4.ip_unprivileged_port_start was not changed."""
+
+TPROXY_RIGHT: Final = (
+    "identity.arrival = 'tproxy' needs CAP_NET_RAW or CAP_NET_ADMIN; give it (AmbientCapabilities=), or "
+    "Transparent=yes in smtpguard.socket"
+)
+
+
+TRANSPARENT_RIGHT: Final = (
+    "it needs CAP_NET_RAW for every session, also behind `user`: start it under an account that has it "
+    "(AmbientCapabilities=, deploy/nftables/transparent.conf)"
+)
+
+ANYBODY: Final = "192.0.2.1"
+"""Of TEST-NET-1 (RFC 5737): surely not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +70,10 @@ def open_listeners(listeners: Iterable[Listener], passed: Sequence[Inherited] = 
     except ActivationError as error:
         raise StartupError(str(error)) from error
     with ExitStack() as opened:
-        for ready in given:
+        for ready, (listener, address) in zip(given, wanted, strict=True):
             if ready is not None:
                 opened.enter_context(ready)
+                _make_as_configured(ready, listener, address)
         sockets = [
             ready or opened.enter_context(_open(each, wanted)) for ready, each in zip(given, wanted, strict=True)
         ]
@@ -66,9 +85,21 @@ def _open(one: tuple[Listener, Address], wanted: Sequence[tuple[Listener, Addres
     listener, address = one
     shared = any(other.port == address.port and ":" not in other.host for _, other in wanted)
     try:
-        return listen(address.host, address.port, only_v6=shared)
+        transparent = listener.identity.arrival is Arrival.TPROXY
+        return listen(address.host, address.port, only_v6=shared, transparent=transparent)
+    except PermissionError as error:
+        told = TPROXY_RIGHT if address.port >= UNPRIVILEGED else _told(error)
+        raise StartupError(f"{listener.key} = {address}: {told}") from error
     except OSError as error:
         raise StartupError(f"{listener.key} = {address}: {_told(error)}") from error
+
+
+def _make_as_configured(passed: socket.socket, listener: Listener, address: Address) -> None:
+    try:
+        if listener.identity.arrival is Arrival.TPROXY:
+            make_transparent(passed)
+    except OSError as error:
+        raise StartupError(f"{listener.key} = {address}: {TPROXY_RIGHT}") from error
 
 
 def _told(error: OSError) -> str:
@@ -98,6 +129,20 @@ def sessions_at_once(config: Config, descriptors: int) -> int:
             f"(two a session, {RESERVE} in reserve); raise it to {2 * wanted + RESERVE} (LimitNOFILE=), or ask for less"
         )
     return wanted
+
+
+def examine_rights(listeners: Iterable[Listener]) -> None:
+    """See whether the account that we are may do what is needed for each session.
+
+    Raises:
+        StartupError: connections cannot come from clients' addresses.
+    """
+    if any(listener.identity.send is Send.TRANSPARENT for listener in listeners):
+        with socket.socket() as tried:
+            try:
+                bind_source(tried, ANYBODY)
+            except OSError as error:
+                raise StartupError(f"identity.send = transparent: {error.strerror}; {TRANSPARENT_RIGHT}") from error
 
 
 def only_loopback(addresses: Iterable[Address]) -> bool:

@@ -1,7 +1,24 @@
 """From the configuration to doors and ways."""
 
-from smtpguard.config import Address, Config, IdentitySettings, ListenerSettings, Mode, PolicySettings
-from smtpguard.service.plan import plan
+from ipaddress import ip_network
+
+from smtpguard.config import (
+    Address,
+    Choice,
+    Config,
+    IdentitySettings,
+    ListenerSettings,
+    Mode,
+    PolicySettings,
+    Send,
+)
+from smtpguard.service.plan import Plan, Planner
+
+
+def plan(config: Config) -> Plan:
+    """Lay it out."""
+    return Planner(config).plan()
+
 
 ANYBODY, LOCAL, LOCAL6 = Address("0.0.0.0", 25), Address("127.0.0.1", 26), Address("::1", 27)
 MX, OTHER = Address("127.0.0.1", 10025), Address("192.0.2.9", 25)
@@ -15,7 +32,7 @@ def test_listeners_share_their_way() -> None:
     assert (str(way.upstream), way.upstream.guarded, way.addresses) == (str(MX), True, [ANYBODY, second])
     first, other = made.doors.values()
     assert first.route is other.route
-    assert first.route.first is way.upstream
+    assert first.route.first("192.0.2.7") is way.upstream
     assert list(made.doors) == ["0.0.0.0:25", "[::]:25"]
 
 
@@ -41,4 +58,38 @@ def test_own_policy_and_upstreams() -> None:
     made = plan(Config(listen=(LOCAL6,), upstream=(MX,), listener={"audit": own}))
     assert {name: door.policy.observing for name, door in made.doors.items()} == {"[::1]:27": False, "audit": True}
     assert [str(way.upstream) for way in made.ways] == [str(MX), str(OTHER)]
-    assert str(made.doors["audit"].route.first) == str(OTHER)
+    assert str(made.doors["audit"].route.first("192.0.2.7")) == str(OTHER)
+
+
+def test_past_a_balancer_everybody_can_come() -> None:
+    """A loopback listener that takes PROXY headers lets strangers in."""
+    balanced = IdentitySettings(accept_proxy_from=(ip_network("127.0.0.0/8"),))
+    made = plan(Config(listen=(LOCAL,), upstream=(MX,), identity=balanced))
+    assert [way.upstream.guarded for way in made.ways] == [True]
+    assert made.doors[str(LOCAL)].requires_header("127.9.9.9")
+    assert not made.doors[str(LOCAL)].requires_header("192.0.2.1")
+    assert not made.doors[str(LOCAL)].requires_header("::1")
+
+
+def test_who_introduces_clients_is_asked_whether_they_arrive() -> None:
+    """On loopback too; but not where the upstream sees the client itself."""
+    found = {}
+    for send in Send:
+        made = plan(Config(listen=(ANYBODY, LOCAL), upstream=(MX,), identity=IdentitySettings(send=send)))
+        found[send] = [way.upstream.guarded for way in made.ways]
+    told = [True]
+    assert found == {
+        Send.NONE: [True, False], Send.PROXY_V1: told, Send.PROXY_V2: told, Send.XCLIENT: told,
+        Send.TRANSPARENT: [False],
+    }  # fmt: skip
+
+
+def test_choice_and_introduction_are_the_listener_s() -> None:
+    """Two listeners before the same upstreams share nothing where they choose or introduce in another way."""
+    spread = ListenerSettings(address=(LOCAL,), upstream_choice=Choice.SPREAD)
+    told = ListenerSettings(address=(LOCAL6,), identity=IdentitySettings(send=Send.PROXY_V2))
+    made = plan(Config(listen=(Address("127.0.0.1", 28),), upstream=(MX, OTHER), listener={"a": spread, "b": told}))
+    assert len(made.routes) == 3
+    assert [(str(way.upstream), way.send) for way in made.ways] == [
+        (str(MX), Send.NONE), (str(OTHER), Send.NONE), (str(MX), Send.PROXY_V2), (str(OTHER), Send.PROXY_V2),
+    ]  # fmt: skip

@@ -6,12 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from smtpguard.config import Address, Config, LimitSettings, Listener, listeners_of
+from smtpguard.config import (
+    Address,
+    Arrival,
+    Config,
+    IdentitySettings,
+    LimitSettings,
+    Listener,
+    Send,
+    listeners_of,
+)
 from smtpguard.net import listen as net_listen
-from smtpguard.service import StartupError
+from smtpguard.service import StartupError, startup
 from smtpguard.service.activation import Inherited
 from smtpguard.service.descriptors import lift, sessions_carried
-from smtpguard.service.startup import Opened, only_loopback, open_listeners, sessions_at_once
+from smtpguard.service.startup import Opened, examine_rights, only_loopback, open_listeners, sessions_at_once
 from tests.against.deadline import free_port
 from tests.net.loopback import descriptors, has_ipv6
 
@@ -162,4 +171,44 @@ def test_passed_and_another_in_use() -> None:
         here, taken = (Address("127.0.0.1", one.getsockname()[1]) for one in (ready, other))
         with pytest.raises(StartupError, match="another program has this port"):
             open_listeners(_listeners(here, taken), [Inherited("smtp", ready)])
+    assert descriptors() == before
+
+
+def test_the_right_to_come_from_clients_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked at the start, as the account that will need it; without it no session could be had."""
+    listeners = listeners_of(
+        Config(listen=(LISTEN,), upstream=(UPSTREAM,), identity=IdentitySettings(send=Send.TRANSPARENT))
+    )
+    tried: list[str] = []
+    monkeypatch.setattr(startup, "bind_source", lambda _socket, source: tried.append(source))
+    examine_rights(_listeners(LISTEN))
+    assert tried == []
+    examine_rights(listeners)
+    assert tried == ["192.0.2.1"]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(startup, "bind_source", refuse)
+    with pytest.raises(StartupError, match=r"identity\.send = transparent: Operation not permitted; it needs CAP_NET"):
+        examine_rights(listeners)
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_the_right_to_take_connections_to_any_address(monkeypatch: pytest.MonkeyPatch, passed: bool) -> None:
+    """A TPROXY listener without the right is refused, with both ways to get it; nothing stays open."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("smtpguard.net.listener.make_transparent", refuse)
+    monkeypatch.setattr(startup, "make_transparent", refuse)
+    before = descriptors()
+    ready = net_listen("127.0.0.1", 0) if passed else None
+    address = Address("127.0.0.1", ready.getsockname()[1] if ready else free_port())
+    listeners = listeners_of(
+        Config(listen=(address,), upstream=(UPSTREAM,), identity=IdentitySettings(arrival=Arrival.TPROXY))
+    )
+    with pytest.raises(StartupError, match=r"needs CAP_NET_RAW .* Transparent=yes in smtpguard.socket"):
+        open_listeners(listeners, [Inherited("smtp", ready)] if ready else [])
     assert descriptors() == before

@@ -18,7 +18,7 @@ from typing import Final
 
 import trio
 
-from smtpguard.config import Address
+from smtpguard.config import Address, written
 from smtpguard.demo.errors import DemoError
 
 READY_WITHIN: Final = 20.0
@@ -91,11 +91,8 @@ class Guard:
             raise
 
     async def _start(self) -> None:
-        self.config.write_text(
-            SETTINGS.format(
-                listen=self.listen, upstream=self.upstream, audit=_quoted(self.audit), log=_quoted(self.log)
-            )
-        )
+        audit, log = (written.value_text(str(path)) for path in (self.audit, self.log))
+        self.config.write_text(SETTINGS.format(listen=self.listen, upstream=self.upstream, audit=audit, log=log))
         self._spawn()
         with trio.move_on_after(READY_WITHIN):
             while not (self._is_bound and await self._greets()):
@@ -167,11 +164,6 @@ class Guard:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as a TOML string."""
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _environment() -> dict[str, str]:

@@ -212,7 +212,7 @@ def _short(identifier: str, link: Link, at: float, ended: SessionEnded) -> Sessi
         source=Endpoint(ip=link.client_ip, port=link.client_port),
         observer=ShortObserver(name=clean(link.listener, LISTENER_SHOWN)),
         smtp=ShortSmtp(
-            session=ShortSession(id=link.session_id),
+            session=ShortSession(id=link.session_id, via=link.via, peer=_peer(link)),
             close=ended.close.value,
             secs=elapsed(link.started, at),
             visible=_visibility(ended),
@@ -282,7 +282,11 @@ def _fewer(rules: dict[str, int]) -> dict[str, int]:
 
 
 def _session(link: Link) -> SessionPart:
-    return SessionPart(id=link.session_id, start=milliseconds(link.started))
+    return SessionPart(id=link.session_id, start=milliseconds(link.started), via=link.via, peer=_peer(link))
+
+
+def _peer(link: Link) -> Endpoint | None:
+    return Endpoint(ip=link.peer_ip, port=link.peer_port) if link.peer_ip else None
 
 
 def _previous(previous: Previous | None) -> PreviousPart | None:

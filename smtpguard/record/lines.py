@@ -232,8 +232,14 @@ def _sum(link: Link, at: float, event: SessionEnded) -> str:
         f"session {link.session_id}: listener={_angled(link.listener)} upstream={_angled(link.upstream)} "
         f"tls={'yes' if event.tls else 'no'} visible={visible} violations={event.violations} "
         f"in={event.octets_in} out={event.octets_out} secs={elapsed(link.started, at):.1f} close={event.close.value} "
-        f"consequences={event.consequences} helo={quoted(event.hello)}"
+        f"consequences={event.consequences} helo={quoted(event.hello)}{_way_in(link)}"
     )
+
+
+def _way_in(link: Link) -> str:
+    """Tell how the client's address came, and who connected, where that was not the client itself."""
+    peer = f" peer=[{link.peer_ip}]:{link.peer_port}" if link.peer_ip else ""
+    return "" if link.via == "direct" else f" via={link.via}{peer}"
 
 
 def unreachable(at: float, upstream: str, detail: str, sessions: int) -> Line:

@@ -13,7 +13,7 @@ All methods are called on the loop's thread.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ from smtpguard.smtp import (
     Link,
     SessionEnded,
     SessionStarted,
+    Verb,
     Verdict,
 )
 
@@ -89,6 +90,11 @@ class _Tally:
             return self.answered_events <= ANSWERED_PER_SESSION or event.verdict is Verdict.CLOSE
         self.events += 1
         return self.events <= EVENTS_PER_SESSION
+
+
+def _is_check(link: Link, ended: SessionEnded) -> bool:
+    """Tell whether a balancer looked if we are well: its own connection, no mail, and nothing to complain of."""
+    return link.via == "local" and Verb.MAIL not in ended.commands and not ended.rules
 
 
 def _is_answered(finding: Finding) -> bool:
@@ -260,6 +266,8 @@ class Recorder:
 
     def _ended(self, link: Link, at: float, ended: SessionEnded) -> Iterator[Line]:
         tally = self._tallies.pop(link.session_id, _NONE)
+        if _is_check(link, ended):
+            ended = replace(ended, probe=True)
         if ended.probe:
             self.probes += 1
         elif self._audit:

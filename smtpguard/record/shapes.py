@@ -106,6 +106,10 @@ class SessionPart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     id: str
     start: str
     """RFC 3339, UTC, milliseconds."""
+    via: str = "direct"
+    """How the client's address came: `events.Link.via`."""
+    peer: Endpoint | None = None
+    """Who connected to us, where that was not the client."""
 
 
 class PreviousPart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -194,10 +198,12 @@ class ShortObserver(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class ShortSession(msgspec.Struct, frozen=True, kw_only=True):
-    """`smtp.session.id`."""
+class ShortSession(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`smtp.session.id`, and how the client's address came where that is not `direct`; see `SessionPart`."""
 
     id: str
+    via: str = "direct"
+    peer: Endpoint | None = None
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

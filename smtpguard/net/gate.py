@@ -39,12 +39,15 @@ class Gate:
         self._clients: dict[str, int] = {}
 
     def enter(self, host: str) -> str | None:
-        """Count a session of the address `host`; if it is one too many, do not, and return which cap that is."""
+        """Count a session of the address `host`; if it is one too many, do not, and return which cap that is.
+
+        A session of nobody in particular, a balancer's own, has the host "" and no cap but that on all.
+        """
         client = client_of(host)
         open_sessions = self._clients.get(client, 0)
         if self.inside >= self._sessions:
             return "limits.sessions"
-        if open_sessions >= self._per_client:
+        if host and open_sessions >= self._per_client:
             return "limits.sessions-per-client"
         self.inside += 1
         self._clients[client] = open_sessions + 1

@@ -16,7 +16,7 @@ from smtpguard.net.arrival import original_destination
 from smtpguard.net.gate import folded
 from smtpguard.net.proxy import BadHeader, Header, HeaderReader
 from smtpguard.net.stream import Stream
-from smtpguard.smtp import Link
+from smtpguard.smtp import TLS_OF_SOME_KIND, Link
 
 HEADER_DEADLINE: Final = 5.0
 """Seconds for a whole PROXY header; it comes in the first segment."""
@@ -61,6 +61,8 @@ async def identified(stream: Stream, link: Link) -> Link:
         local_port=header.destination_port,
         peer_ip=link.client_ip,
         peer_port=link.client_port,
+        unique_id=header.unique_id,
+        tls_before=(header.tls_version or TLS_OF_SOME_KIND) if header.tls else "",
     )
 
 

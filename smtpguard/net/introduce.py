@@ -19,7 +19,7 @@ from smtpguard.net.dialogue import Dialogue
 from smtpguard.net.proxy import header_v1, header_v2
 from smtpguard.net.stream import Stream
 from smtpguard.net.upstream import Unreachable
-from smtpguard.smtp import Link, MalformedReply, Reply
+from smtpguard.smtp import TLS_OF_SOME_KIND, Link, MalformedReply, Reply
 
 STRANGER: Final = "192.0.2.1"
 """Of TEST-NET-1 (RFC 5737): nobody's address, and in nobody's list of trusted ones. Our own connections come from there
@@ -44,7 +44,8 @@ def preface(send: Send, link: Link) -> bytes:
     if send is Send.PROXY_V1:
         return header_v1(source, destination)
     if send is Send.PROXY_V2:
-        return header_v2(source, destination, session_id=link.session_id)
+        version = link.tls_before.removeprefix(TLS_OF_SOME_KIND)
+        return header_v2(source, destination, session_id=link.session_id, tls_version=version)
     return b""
 
 

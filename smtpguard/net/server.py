@@ -161,7 +161,7 @@ class Server:
 
     def _admit(self, stream: TcpStream, link: Link, door: Door, nursery: trio.Nursery) -> None:
         route = door.route
-        over = self._gate.enter(link.client_ip)
+        over = self._gate.enter(_counted(link))
         if over is not None:
             self._turn_away(stream, link, over, door, nursery)
             return
@@ -194,7 +194,7 @@ class Server:
     def _forget(self, relay: Wire) -> None:
         route = self._relays.pop(relay)  # type: ignore[call-overload]  # every Wire here is a Relay
         route.pipeconnect = route.pipeconnect or relay.offers_pipeconnect
-        self._gate.leave(relay.link.client_ip)
+        self._gate.leave(_counted(relay.link))
 
     def _turn_away(self, stream: TcpStream, link: Link, setting: str, door: Door, nursery: trio.Nursery) -> None:
         self._warnings.turned_away(link, setting)
@@ -256,6 +256,11 @@ class Server:
             await trio.sleep(0.05)
         for relay in tuple(self._relays):
             relay.close()
+
+
+def _counted(link: Link) -> str:
+    """Return whose session it is for the caps; a balancer itself is never limited."""
+    return "" if link.via == "local" else link.client_ip
 
 
 def session_ids() -> Iterator[str]:

@@ -63,6 +63,9 @@ DETAIL_SHOWN: Final = 512
 SESSION_END_SIZE: Final = 400
 """Octets of a `session-end` with its line end: half of all disk is these."""
 
+UNIQUE_ID_SHOWN: Final = 512
+"""Characters of a balancer's id of the connection: 128 octets, each escaped."""
+
 LISTENER_SHOWN: Final = 48
 """Characters of a listener's name in a `session-end`: an IPv6 address with its port fits."""
 
@@ -227,8 +230,8 @@ def _short(identifier: str, link: Link, at: float, ended: SessionEnded) -> Sessi
 def _narrower(record: SessionEndRecord, size: int, length: int) -> Iterator[SessionEndRecord]:
     """Yield the record with less and less in it. What other events hold too goes before what only this one holds.
 
-    First the end of the hello; then that of the listener's name, and the rules that fired least, which the session's
-    findings name as well.
+    First the end of the hello; then how the client's address came, the end of the listener's name, and the rules that
+    fired least, which the session's findings name as well.
     """
     excess = length - size
     helo, listener = record.smtp.helo, record.observer.name
@@ -236,6 +239,10 @@ def _narrower(record: SessionEndRecord, size: int, length: int) -> Iterator[Sess
     yield record
     # Without a hello its key is gone, too; to be cut a little too much matters to nobody.
     excess -= len(helo) - len(record.smtp.helo)
+    bare = ShortSession(id=record.smtp.session.id)
+    excess -= len(msgspec.json.encode(record.smtp.session)) - len(msgspec.json.encode(bare))
+    record = replace(record, smtp=replace(record.smtp, session=bare))
+    yield record
     record = replace(record, observer=replace(record.observer, name=_less(listener, excess)))
     yield record
     rules = record.smtp.rules
@@ -282,7 +289,14 @@ def _fewer(rules: dict[str, int]) -> dict[str, int]:
 
 
 def _session(link: Link) -> SessionPart:
-    return SessionPart(id=link.session_id, start=milliseconds(link.started), via=link.via, peer=_peer(link))
+    return SessionPart(
+        id=link.session_id,
+        start=milliseconds(link.started),
+        via=link.via,
+        peer=_peer(link),
+        unique_id=printable(link.unique_id, UNIQUE_ID_SHOWN),
+        tls_before=link.tls_before,
+    )
 
 
 def _peer(link: Link) -> Endpoint | None:

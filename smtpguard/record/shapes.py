@@ -110,6 +110,10 @@ class SessionPart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """How the client's address came: `events.Link.via`."""
     peer: Endpoint | None = None
     """Who connected to us, where that was not the client."""
+    unique_id: str = ""
+    """What the balancer calls the connection, escaped."""
+    tls_before: str = ""
+    """`events.Link.tls_before`."""
 
 
 class PreviousPart(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -19,6 +19,7 @@ at accept says what each finding leads to.
 from smtpguard.smtp.causes import Cause
 from smtpguard.smtp.desk import Ending
 from smtpguard.smtp.events import (
+    TLS_OF_SOME_KIND,
     Close,
     Declined,
     Event,
@@ -57,6 +58,7 @@ __all__ = [
     "READ_SIZE",
     "SASL_LINE",
     "SHUTTING_DOWN",
+    "TLS_OF_SOME_KIND",
     "TOO_MANY_SESSIONS",
     "UNIDENTIFIED_CLIENT",
     "Answer",

@@ -7,6 +7,7 @@ hands them to one callable. Everything textual in an event is redacted already: 
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from smtpguard.smtp.causes import Cause
 from smtpguard.smtp.replies import Answer
@@ -144,6 +145,9 @@ class SessionEnded:
 Event = SessionStarted | Finding | Declined | InspectionEnded | SessionEnded
 
 
+TLS_OF_SOME_KIND: Final = "yes"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """Who: stamped on each event by the network room. The engine never reads it.
@@ -170,3 +174,7 @@ class Link:
     peer_ip: str = ""
     """Who connected to us, where that was not the client; empty: it was."""
     peer_port: int = 0
+    unique_id: bytes = b""
+    """What the balancer calls the connection (PROXY v2), at most 128 octets, of any value."""
+    tls_before: str = ""
+    """CLIENT's connection to the balancer is encrypted: the version, or `TLS_OF_SOME_KIND` where it tells none."""

@@ -67,6 +67,17 @@ async def test_the_client_of_the_header(jumping_clock: MockClock, header: bytes,
     assert house.warnings == []
 
 
+async def test_what_else_the_header_tells(jumping_clock: MockClock) -> None:
+    """The balancer's id of the connection, and the TLS that ends there, are kept."""
+    header = header_v2(CLIENT, DIALLED, session_id="unique", tls_version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384")
+    async with balanced() as (house, port):
+        client = await begun(port, header, b"QUIT\r\n")
+        await client.hears(b"220", b"221", b"")
+        client.close()
+    (link,) = [link for link, event in house.seen if isinstance(event, SessionEnded)]
+    assert (link.unique_id, link.tls_before) == (b"unique", "TLSv1.3")
+
+
 async def test_a_check_of_the_balancer(jumping_clock: MockClock) -> None:
     """LOCAL: the connection is the balancer's own."""
     async with balanced() as (house, port):
@@ -183,3 +194,16 @@ def test_what_was_dialled() -> None:
             assert destination(accepted, Arrival.DIRECT) == ("direct", here)
             assert destination(accepted, Arrival.REDIRECT) == ("direct", here)
             assert destination(accepted, Arrival.TPROXY) == ("tproxy", here)
+
+
+async def test_a_balancer_is_never_limited(jumping_clock: MockClock) -> None:
+    """Its own connections have no cap but that on all sessions."""
+    async with balanced(gate=Gate(3, 1)) as (house, port):
+        checks = [await begun(port, local_v2()) for _ in range(3)]
+        for check in checks:
+            await check.hears(b"220")
+        over = await begun(port, local_v2())
+        await over.hears(b"421 4.7.0", b"")
+        for check in (*checks, over):
+            check.close()
+    assert house.warnings == ["limits.sessions"]

@@ -3,6 +3,7 @@
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from trio.testing import MockClock
 from smtpguard.config import Choice, Send
 from smtpguard.net import Door, Gate, Place, Route, TcpStream, Unreachable, Upstream, listen
 from smtpguard.net.health import DOWN_AFTER, PAUSE, UP_AFTER
-from smtpguard.smtp import Link, SessionEnded, policy_for
+from smtpguard.smtp import TLS_OF_SOME_KIND, Link, SessionEnded, policy_for
 from tests.net.house import serving
 from tests.net.loopback import Client
 
@@ -216,6 +217,15 @@ async def test_the_header_goes_first(send: Send) -> None:
     else:
         assert came.startswith(b"\r\n\r\n\0\r\nQUIT\n\x21\x11")
         assert b"0123456789AB" in came
+
+
+async def test_tls_is_handed_on() -> None:
+    """What a balancer said of the client's TLS UPSTREAM hears too, where there is a version to tell."""
+    one = Mx("one")
+    for before, told in (("TLSv1.3", True), (TLS_OF_SOME_KIND, False), ("", False)):
+        dialled = await Route([one], send=Send.PROXY_V2).dial(replace(link_of(), tls_before=before))
+        assert (b"TLSv1.3" in one.far[-1].recv(1000)) is told
+        dialled.stream.close()
 
 
 async def test_events_name_the_one_that_was_reached() -> None:

@@ -1,5 +1,6 @@
 """Golden audit objects, and the size of a session's end."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -294,13 +295,37 @@ sessions = st.builds(
 )
 
 
-@given(sessions, st.ip_addresses().map(str), st.text(max_size=60), st.floats(0, 99999))
-def test_session_end_has_at_most_400_octets(event: SessionEnded, ip: str, listener: str, seconds: float) -> None:
+@given(
+    sessions,
+    st.ip_addresses().map(str),
+    st.text(max_size=60),
+    st.floats(0, 99999),
+    st.just("") | st.ip_addresses().map(str),
+)
+def test_session_end_has_at_most_400_octets(
+    event: SessionEnded, ip: str, listener: str, seconds: float, peer: str
+) -> None:
     """Whatever the session, its end is one line of at most 400 octets, and the schema reads it."""
     auditor = Auditor(hostname="mx1", version="0.1.0")
-    line = auditor.session_end(link(client_ip=ip, listener=listener, started=NOW - seconds), NOW, event)
+    way = {"via": "proxy-v2", "peer_ip": peer, "peer_port": 65535} if peer else {}
+    line = auditor.session_end(link(client_ip=ip, listener=listener, started=NOW - seconds, **way), NOW, event)
     record = msgspec.json.decode(line, type=SessionEndRecord)
     assert len(line) <= SESSION_END_SIZE
     assert line.count(b"\n") == 1
     assert sum(record.smtp.rules.values()) in (sum(event.rules.values()), 0)
     assert record.smtp.counts.octets_in == event.octets_in
+
+
+def test_the_way_of_the_client_s_address(auditor: Auditor) -> None:
+    """Who connected for the client, and what that one told, stand beside the client; nothing where it came itself."""
+    balanced = dataclasses.replace(
+        LINK, via="proxy-v2", peer_ip="10.0.0.1", peer_port=4711, unique_id=b"a\x00b", tls_before="TLSv1.3"
+    )
+    peer = {"ip": "10.0.0.1", "port": 4711}
+    session = decoded(auditor.line(balanced, NOW, finding()))["smtp"]["session"]
+    assert {key: value for key, value in session.items() if key not in ("id", "start")} == {
+        "via": "proxy-v2", "peer": peer, "unique_id": "a\\x00b", "tls_before": "TLSv1.3",
+    }  # fmt: skip
+    assert set(decoded(auditor.line(LINK, NOW, finding()))["smtp"]["session"]) == {"id", "start"}
+    end = decoded(auditor.session_end(balanced, NOW, ended()))["smtp"]["session"]
+    assert end == {"id": LINK.session_id, "via": "proxy-v2", "peer": peer}

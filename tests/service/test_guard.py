@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,39 @@ async def test_what_the_operator_hears(
     assert one.log().count("internal error") == 1
     assert "error: RuntimeError at" in one.log()
     assert "in raise_planted" in one.log()
+
+
+async def test_who_is_no_client(jumping_clock: MockClock, tmp_path: Path) -> None:
+    """A peer that has to send a PROXY header and does not is named in one line, with what it did instead."""
+    identity = IdentitySettings(accept_proxy_from=(ip_network("127.0.0.0/8"),), i_know_this_is_an_open_relay=True)
+    async with Mx().listening() as mx, running(_config(mx, identity=identity), tmp_path) as one:
+        for _ in range(3):
+            client = await Client.dial(one.port)
+            await client.say(b"EHLO c")
+            await client.hears(b"421 4.3.0", b"")
+            client.close()
+    (line,) = [line for line in one.log().splitlines() if "accept-proxy-from" in line]
+    assert "warning: peer 127.0.0.1 of identity.accept-proxy-from: no PROXY header; it heard 421" in line
+
+
+async def test_upstreams_that_go_and_come(jumping_clock: MockClock, tmp_path: Path) -> None:
+    """The log says when one of several is down, and when it is up again; clients go to the other meanwhile."""
+    first, second = await _down(tmp_path), Mx()
+    async with second.listening():
+        both = (Address("127.0.0.1", first.port), Address("127.0.0.1", second.port))
+        config = _config(second).model_copy(update={"upstream": both})
+        async with running(config, tmp_path) as one:
+            for _ in range(3):
+                assert (await one.greeting()).startswith(b"220")
+            async with first.listening():
+                await trio.sleep(12)
+                assert (await one.greeting()).startswith(b"220")
+                one.stop()
+                await trio.sleep(15)
+    log = one.log()
+    assert f"warning: upstream {both[0]} is down: Connection refused; sessions go to the others" in log
+    assert f"upstream {both[0]} is up again" in log
+    assert log.count("is down") == log.count("is up again") == 1
 
 
 async def _down(tmp_path: Path) -> Mx:

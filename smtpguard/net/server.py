@@ -151,6 +151,9 @@ class Server:
         except trio.BrokenResourceError:
             # It went without a word, as a check of the bare port does.
             stream.close()
+        except trio.Cancelled:
+            stream.close()
+            raise
         except Exception:
             self._hooks.bug(link)
             stream.close()

@@ -10,12 +10,13 @@ import trio
 from trio.testing import MockClock
 
 from smtpguard.config import Arrival
-from smtpguard.net import Door, Gate, Route, listen
+from smtpguard.net import Door, Gate, Route, TcpStream, listen
 from smtpguard.net.identify import HEADER_DEADLINE, destination
 from smtpguard.net.proxy import header_v1, header_v2, local_v2
 from smtpguard.smtp import Finding, SessionEnded, policy_for
 from tests.net.house import House, serving
-from tests.net.loopback import Client
+from tests.net.loopback import Client, connected
+from tests.net.stage import LINK
 
 CLIENT, DIALLED = ("198.51.100.7", 4711), ("203.0.113.25", 25)
 V1 = header_v1(CLIENT, DIALLED)
@@ -207,3 +208,13 @@ async def test_a_balancer_is_never_limited(jumping_clock: MockClock) -> None:
         for check in (*checks, over):
             check.close()
     assert house.warnings == ["limits.sessions"]
+
+
+async def test_the_service_ends_while_a_header_is_awaited(autojump_clock: MockClock) -> None:
+    """The connection is closed, not left to the garbage collector."""
+    async with serving() as house, trio.open_nursery() as nursery:
+        door = Door("balanced", Route([house.upstream]), policy_for(), balancers=(ip_network("127.0.0.0/8"),))
+        with connected() as (near, far):
+            with trio.move_on_after(1):
+                await house.server._identify(TcpStream(near), LINK, door, nursery)
+            assert far.recv(1) == b""

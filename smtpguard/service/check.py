@@ -245,7 +245,8 @@ async def _upstream(way: Way, config: Config) -> list[Examined]:
 def _said(upstream: Upstream, said: Interview) -> Iterator[Examined]:
     greeting = printable(said.greeting.raw.split(b"\r\n")[0], 120)
     if said.hello is None:
-        yield bad("upstream", f"{upstream} refuses service: {greeting}; see its log", UNREACHABLE)
+        cure = "see its log; where it waits for a PROXY header, set identity.send"
+        yield Examined("upstream", Outcome.BAD, f"{upstream} refuses service: {greeting}", cure, UNREACHABLE)
         return
     yield good("upstream", f"{upstream} says {greeting} ({said.seconds * 1000:.1f} ms for a NOOP)")
     if said.hello.code >= 300:

@@ -109,7 +109,7 @@ async def _ask(dialogue: Dialogue, send: Send) -> Probed:
     greeting = await dialogue.reply()
     if greeting.code >= 400:
         # No service for us at all, so none for strangers through us; the reason may pass.
-        raise Unreachable(f"the upstream's greeting to the open-relay probe is {greeting.code}")
+        raise Unreachable(f"the upstream's greeting to the open-relay probe is {greeting.code}{_hint(send)}")
     hello = await dialogue.hello()
     if hello.code >= 400:
         if send in (Send.PROXY_V1, Send.PROXY_V2):

@@ -130,5 +130,8 @@ def test_the_probe_sends_no_message(postfix: Postfix, make_guard: MakeGuard, mak
     tap = make_tap(postfix.port)
     guard = make_guard(tap.port, host="0.0.0.0").wait_served()
     asked = bytes(tap.recordings[0].up)
-    assert re.fullmatch(rb"EHLO [^\r\n]+\r\n(MAIL [^\r\n]+\r\n(RCPT [^\r\n]+\r\n)+RSET\r\n)+QUIT\r\n", asked), asked
+    # Behind STARTTLS, which Postfix offers, the same is asked within TLS.
+    clear, starttls, _ = asked.partition(b"STARTTLS\r\n")
+    assert starttls
+    assert re.fullmatch(rb"EHLO [^\r\n]+\r\n(MAIL [^\r\n]+\r\n(RCPT [^\r\n]+\r\n)+RSET\r\n)+", clear), clear
     assert guard.stop() == 0

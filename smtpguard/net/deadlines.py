@@ -13,8 +13,7 @@ LINGER: Final = {"none": (0.0, 0), "short": (2.0, 1024 * 1024), "content": (30.0
 """How long, in seconds, and how many octets CLIENT is read into the void behind a last answer, by `Ending.linger`.
 
 Closing with unread input makes the kernel send RST, which destroys the answer before the client reads it: it would
-try again
-for ever."""
+try again for ever."""
 
 
 @dataclass(frozen=True, slots=True)

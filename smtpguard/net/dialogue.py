@@ -38,6 +38,9 @@ class Dialogue:
 
     async def say(self, line: bytes) -> Reply:
         """Say a command, line end left out, and return the reply."""
+        if self._reader.pending:
+            # Taken for the reply to this command it would put each later reply behind the wrong one.
+            raise trio.BrokenResourceError("the upstream says more than it was asked")
         await self._stream.send_all(line + b"\r\n")
         return await self.reply()
 

@@ -22,8 +22,14 @@ from smtpguard.net.upstream import Unreachable
 from smtpguard.smtp import TLS_OF_SOME_KIND, Link, MalformedReply, Reply
 
 STRANGER: Final = "192.0.2.1"
-"""Of TEST-NET-1 (RFC 5737): nobody's address, and in nobody's list of trusted ones. Our own connections come from there
-where UPSTREAM waits for a PROXY header: by LOCAL and UNKNOWN it would judge us by our own address, or refuse them."""
+"""Of TEST-NET-1 (RFC 5737): nobody's address, and in nobody's list of trusted ones."""
+
+NOBODY: Final = Link(
+    session_id="0" * 12, started=0.0, client_ip=STRANGER, client_port=25, local_ip=STRANGER, local_port=25,
+    listener="", upstream="",
+)  # fmt: skip
+"""The client of a connection of our own, a probe's, where UPSTREAM waits to be told of one: by LOCAL and UNKNOWN it
+would judge us by our own address, or refuse them."""
 
 
 class NotTold(Unreachable):
@@ -31,11 +37,8 @@ class NotTold(Unreachable):
 
 
 def own_preface(send: Send) -> bytes:
-    """Return what a connection of our own, a probe's, begins with."""
-    nobody = (STRANGER, 25)
-    if send is Send.PROXY_V1:
-        return header_v1(nobody, nobody)
-    return header_v2(nobody, nobody, session_id="probe") if send is Send.PROXY_V2 else b""
+    """Return what a connection of our own begins with."""
+    return preface(send, NOBODY)
 
 
 def preface(send: Send, link: Link) -> bytes:
@@ -72,8 +75,8 @@ async def _by_xclient(dialogue: Dialogue, link: Link) -> bytes:
     """Follow XCLIENT_README of Postfix: "220 success", and the session begins anew, with us as that client."""
     greeting = await dialogue.reply()
     if greeting.code != 220:
-        # No service: the client is to hear so.
-        return greeting.raw
+        # No service: the client is to hear so, and what is behind it.
+        return greeting.raw + dialogue.pending
     answer = await dialogue.say(xclient(offered(await dialogue.hello()), link))
     # 421 is the new client's: it has too many sessions, say.
     if answer.code not in (220, 421):

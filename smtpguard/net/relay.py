@@ -16,6 +16,7 @@ did not. Every `OSError` is an ordinary end. A bug ends this session with 421 an
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from time import time
 from typing import Final
 
 import trio
@@ -57,6 +58,7 @@ class Relay(Wire):
             with self._elsewhere():
                 dialled = await dial()
         except Unreachable as error:
+            self._session.at = time()
             self._put(self._session.unreachable(error.reason))
             self._read_by_tasks()
         except Exception:
@@ -77,6 +79,7 @@ class Relay(Wire):
         self._upstream, self._up = upstream, Outbox(upstream)
         client = self._client
         if heard:
+            self._session.at = time()
             self._put(self._session.receive(Side.UPSTREAM, heard))
         if self._session.over:
             self._leave()
@@ -102,6 +105,7 @@ class Relay(Wire):
                 self._lose(Side.CLIENT)
             else:
                 if data and session.ending is None:
+                    session.at = time()
                     self._put(session.receive(Side.CLIENT, data, unread=self._down.behind))
                 else:
                     self._take_now(Side.CLIENT, client, data)
@@ -118,6 +122,7 @@ class Relay(Wire):
                 self._lose(Side.UPSTREAM)
             else:
                 if data:
+                    session.at = time()
                     self._put(session.receive(Side.UPSTREAM, data))
                 else:
                     self._take_now(Side.UPSTREAM, upstream, data)
@@ -234,6 +239,7 @@ class Relay(Wire):
         if mark != self._mark:
             self._mark, self._since = mark, now
         idle = now - self._since
+        session.at = time()
         if down.behind or (up is not None and up.behind):
             # Blocked on one side, the other side's clock stands.
             if idle >= self._deadlines.write:

@@ -60,6 +60,7 @@ class Wire:
 
     def _take(self, side: Side, data: bytes) -> None:
         if self._session.ending is None:
+            self._session.at = time.time()
             self._put(self._session.receive(side, data, unread=self._down.behind))
         elif side is Side.CLIENT:
             self._drop(data)
@@ -67,12 +68,14 @@ class Wire:
     def _take_end(self, side: Side) -> None:
         if side is Side.CLIENT:
             self._reads_client = False
+        self._session.at = time.time()
         self._put(self._session.receive_eof(side))
 
     def _lose(self, side: Side) -> None:
         if side is Side.CLIENT:
             self._lose_client(untold=self._down.behind)
         else:
+            self._session.at = time.time()
             self._put(self._session.lost(side))
 
     def _drop(self, data: bytes) -> None:
@@ -194,6 +197,7 @@ class Wire:
 
     def dismiss(self, answer: Answer, close: Close) -> None:
         """End the session with a last word of ours."""
+        self._session.at = time.time()
         self._end_now(self._session.dismiss(answer, close))
 
     def _end_now(self, output: Output) -> None:

@@ -6,6 +6,7 @@
     syslog    the local syslog daemon                          segments  the audit's files, by hour
     escape    wire text -> printable ASCII                     append    whole lines into a descriptor
     clock     seconds -> text                                  identity  ULIDs that show a hole
+    transcript  a session's latest lines for its end
 
 Never imports the network room, nor it this one: it is handed `Recorder.observe` as a callable.
 """
@@ -14,6 +15,14 @@ from smtpguard.record.escape import printable
 from smtpguard.record.log import LogSettings
 from smtpguard.record.recorder import Recorder
 from smtpguard.record.segments import make_directory
-from smtpguard.record.shapes import FindingRecord, SessionEndRecord
+from smtpguard.record.shapes import FindingRecord, SessionEndRecord, TranscriptRecord
 
-__all__ = ["FindingRecord", "LogSettings", "Recorder", "SessionEndRecord", "make_directory", "printable"]
+__all__ = [
+    "FindingRecord",
+    "LogSettings",
+    "Recorder",
+    "SessionEndRecord",
+    "TranscriptRecord",
+    "make_directory",
+    "printable",
+]

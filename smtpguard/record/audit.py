@@ -2,8 +2,8 @@
 
 Two shapes. `FindingRecord` is complete: one per finding, and one for each command that smtpguard declined because of
 a setting. `SessionEndRecord` is short, at most 400 octets with its line end, because there is one for every session
-that is no probe; it holds the denominators of every report. Both have `event.id`, whose tail is boot and sequence
-(see `identity`).
+that is no probe; it holds the denominators of every report. Where something went wrong it holds the transcript too.
+Both have `event.id`, whose tail is boot and sequence (see `identity`).
 
 `event.action` is a closed list: `sequence-violation` (SG1xx; SG4xx, which are commands too), `sync-violation`
 (SG2xx), `smuggling-suspect` (SG3xx), `upstream-failed` (SG501, SG502, SG503, SG505), `delivery-uncertain` (SG504),
@@ -46,6 +46,7 @@ from smtpguard.record.shapes import (
     Tls,
     protocol,
 )
+from smtpguard.record.transcript import transcribed
 from smtpguard.smtp import Answer, Declined, Finding, Link, Previous, Section, SessionEnded
 
 LINE_SHOWN: Final = 1024
@@ -158,8 +159,11 @@ class Auditor:
         return self._line(link, at, event, smtp)
 
     def session_end(self, link: Link, at: float, ended: SessionEnded) -> bytes:
-        """Return the line of a session's end, of at most 400 octets."""
+        """Return the line of a session's end: of at most 400 octets, or with a transcript of at most 64 KiB."""
         short = _short(self.numbering.next_id(at), link, at, ended)
+        if ended.transcript.lines:
+            lines, omitted = transcribed(ended.transcript, link.started)
+            return self._encode(replace(short, smtp=replace(short.smtp, transcript=lines, omitted=omitted))) + b"\n"
         line = self._encode(short) + b"\n"
         if len(line) <= SESSION_END_SIZE:
             return line

@@ -226,6 +226,22 @@ class Counts(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """To CLIENT."""
 
 
+class TranscriptRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One line of `smtp.transcript`. A reply of several lines is several of these."""
+
+    t: float
+    """Seconds since the session began: when the line's last octet was read, or when smtpguard said it."""
+    dir: Literal["C", "U", "G"]
+    """CLIENT, UPSTREAM, or smtpguard's own answer."""
+    line: str
+    """Redacted, escaped as `\\xNN`, at most 512 characters; what is no line is counted: `[14 octets]`,
+    `[1234 octets of content]`, `[55 octets of chunk]`."""
+    piece: int = 0
+    """Number of the read of that side in which the line ended: lines with the same number came in one piece."""
+    rules: tuple[str, ...] = ()
+    """Ids of the rules that the line broke, or that an answer is for."""
+
+
 class ShortSmtp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """`smtp.*` of a session's end. What is absent: `visible` is full, `proto` ESMTP; no `helo`, no `rules`."""
 
@@ -243,10 +259,14 @@ class ShortSmtp(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Rule id -> findings, consequences not counted; the rarest are summed under `more` if there is no room."""
     helo: str = ""
     """Argument of the last EHLO or HELO, escaped; ends in `...` where it was cut to keep the size."""
+    transcript: tuple[TranscriptRecord, ...] = ()
+    """The latest lines in the order of judgement, where `audit.transcript` asks for them."""
+    omitted: int = 0
+    """Lines before the first one of the transcript."""
 
 
 class SessionEndRecord(msgspec.Struct, frozen=True, kw_only=True, rename={"timestamp": "@timestamp"}):
-    """The end of one session that is no probe: at most 400 octets a line."""
+    """The end of one session that is no probe: at most 400 octets a line, with a transcript at most 64 KiB."""
 
     timestamp: str
     event: ShortEvent

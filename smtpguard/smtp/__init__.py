@@ -13,7 +13,8 @@ at accept says what each finding leads to.
     causes       the patterns behind the findings         events    what happened, as frozen values
     framing      lines and whole replies                  content   message content and the dot guard
     syntax       one line -> Command or Reply             foreign   other protocols, by their first octets
-    replies      what smtpguard itself says               vocabulary  words and limits
+    replies      what smtpguard itself says               transcript  the latest lines, kept for a bad day
+    vocabulary   words and limits
 """
 
 from smtpguard.smtp.causes import Cause
@@ -36,6 +37,7 @@ from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSI
 from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.session import Output, Session
 from smtpguard.smtp.syntax import Command, Reply, keywords
+from smtpguard.smtp.transcript import Transcript, TranscriptLine, Voice
 from smtpguard.smtp.verdicts import Profile, Rule, Section, Verdict
 from smtpguard.smtp.vocabulary import (
     COMMAND_LINE,
@@ -46,6 +48,7 @@ from smtpguard.smtp.vocabulary import (
     Side,
     State,
     TlsMode,
+    TranscriptMode,
     Verb,
     Waiting,
 )
@@ -89,8 +92,12 @@ __all__ = [
     "Side",
     "State",
     "TlsMode",
+    "Transcript",
+    "TranscriptLine",
+    "TranscriptMode",
     "Verb",
     "Verdict",
+    "Voice",
     "Waiting",
     "keywords",
     "policy_for",

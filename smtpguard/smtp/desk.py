@@ -18,8 +18,9 @@ from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy
 from smtpguard.smtp.replies import Answer
 from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply
+from smtpguard.smtp.transcript import Ring
 from smtpguard.smtp.verdicts import OFF, Rule
-from smtpguard.smtp.vocabulary import Verb, Waiting, Word
+from smtpguard.smtp.vocabulary import TranscriptMode, Verb, Waiting, Word
 
 
 class Phase(Word):
@@ -37,6 +38,8 @@ class Phase(Word):
 
 STREAMED: Final = frozenset({Phase.CONTENT, Phase.CHUNK, Phase.SWALLOW})
 """The phases in which CLIENT sends octets, not lines."""
+
+_STREAMED_AS: Final = {Phase.CONTENT: " of content", Phase.CHUNK: " of chunk", Phase.SWALLOW: " of chunk"}
 
 _WAITING: Final = {phase: Waiting.CONTENT for phase in STREAMED} | {
     Phase.OPAQUE: Waiting.OPAQUE,
@@ -66,8 +69,8 @@ class Desk:
     __slots__ = (
         "_after_refused_data", "_client_lost", "_content", "_down", "_early_hello", "_facts", "_first_line", "_flight",
         "_half_closed", "_inbox", "_kept", "_lawful", "_ledger", "_left", "_octets", "_phase", "_pipeconnect",
-        "_policy", "_predecessor", "_replies", "_session_id", "_swallowed", "_told", "_turn", "_up", "_waited",
-        "ending",
+        "_policy", "_predecessor", "_replies", "_replies_read", "_ring", "_session_id", "_swallowed", "_told", "_turn",
+        "_up", "_waited", "at", "ending",
     )  # fmt: skip
 
     def __init__(self, policy: Policy, *, session_id: str, pipeconnect: bool = False, tls: bool = False) -> None:
@@ -77,8 +80,11 @@ class Desk:
         self._facts = Facts(tls=tls)
         self._flight = Flight()
         self._ledger = Ledger()
+        self._ring = Ring(kept=policy.transcript is not TranscriptMode.NEVER)
         self._inbox = Inbox()
         self._replies = ReplyReader()
+        # Reads of UPSTREAM.
+        self._replies_read = 0
         self._content = NO_CONTENT
         self._phase = Phase.COMMAND
         self._up: list[bytes] = []
@@ -102,6 +108,9 @@ class Desk:
         self._octets = 0
         self._waited = Waiting.NOBODY
         self.ending: Ending | None = None
+        self.at = 0.0
+        """When that happens which the session is told next, in seconds of the caller's clock. Kept beside each line of
+        the transcript, and never looked at."""
 
     # --- to say ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +153,10 @@ class Desk:
 
     def _spoken(self, answer: Answer, rule: Rule | None) -> bytes:
         named = rule is not None and self._policy.reply_rule_id
-        return answer.spoken(rule.id if rule is not None and named else "", self._session_id)
+        octets = answer.spoken(rule.id if rule is not None and named else "", self._session_id)
+        self._account()
+        self._ring.spoke(octets, self.at)
+        return octets
 
     # --- to record -------------------------------------------------------------------------------------------------
 
@@ -167,6 +179,21 @@ class Desk:
             self._ledger.found(
                 one, command, self._facts, answer=answer, ahead=ahead, forwarded=forwarded, detail=detail
             )
+            self._ring.charge(one.rule, unread=not command.raw)
+
+    @property
+    def _consumed(self) -> int:
+        """Octets of CLIENT that were taken out of the inbox."""
+        return self._ledger.octets_in - self._inbox.held
+
+    def _account(self) -> None:
+        """Keep in the transcript what was said so far of what is no line, before an answer of ours, or the end."""
+        inbox, ring = self._inbox, self._ring
+        if self._phase in STREAMED:
+            ring.streamed(self._consumed, _STREAMED_AS[self._phase], inbox.read_at, inbox.piece)
+        if inbox.held and ring.awaits_culprit:
+            ring.streams(self._consumed)
+            ring.streamed(self._consumed + inbox.held, "", inbox.read_at, inbox.piece)
 
     def _note_untold(self, detail: str) -> None:
         self._note(self._charge(rules.SG504), END_OF_CONTENT, detail=detail)
@@ -209,5 +236,6 @@ class Desk:
         self._waited = self.waiting
         if self._client_lost and self._in_flight().last:
             self._note_untold("no verdict")
+        self._account()
         self._phase = Phase.OVER
         self._inbox.clear()

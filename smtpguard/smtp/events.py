@@ -11,6 +11,7 @@ from typing import Final
 
 from smtpguard.smtp.causes import Cause
 from smtpguard.smtp.replies import Answer
+from smtpguard.smtp.transcript import NO_TRANSCRIPT, Transcript
 from smtpguard.smtp.verdicts import Rule, Verdict
 from smtpguard.smtp.vocabulary import State, Verb
 
@@ -140,6 +141,8 @@ class SessionEnded:
     """From CLIENT."""
     octets_out: int
     """To CLIENT."""
+    transcript: Transcript = NO_TRANSCRIPT
+    """The latest lines, where `Policy.transcript` asks for them; times are those of `Session.at`."""
 
 
 Event = SessionStarted | Finding | Declined | InspectionEnded | SessionEnded

@@ -2,7 +2,8 @@
 
 `Inbox` holds what CLIENT sent and nobody has taken yet. A command line ends at LF (every server splits there);
 whether the CR before it is missing is for the rules to say. The inbox also knows how many of its octets had been
-read when the latest reply was given out: a line that begins among them was sent ahead of that reply.
+read when the latest reply was given out: a line that begins among them was sent ahead of that reply. And it knows
+which octets were read together, and when.
 
 `ReplyReader` gathers UPSTREAM's octets into replies (RFC 5321 §4.2) and raises `MalformedReply` where they are none.
 """
@@ -15,11 +16,14 @@ from smtpguard.smtp.vocabulary import REPLY_LINE, REPLY_LINES, REPLY_SIZE
 
 LF: Final = b"\n"
 
+BORDERS: Final = 256
+"""Reads that held lines are told apart by; more count as one. One octet at a time would make 65,536 of them."""
+
 
 class Inbox:
     """Octets of CLIENT, read and not yet taken."""
 
-    __slots__ = ("_at", "_octets", "ahead", "held")
+    __slots__ = ("_at", "_borders", "_octets", "ahead", "held", "piece", "read_at")
 
     def __init__(self) -> None:
         self._octets = b""
@@ -28,12 +32,36 @@ class Inbox:
         """Octets in it."""
         self.ahead = 0
         """Octets of those that were sent ahead of the latest reply."""
+        self.piece = 0
+        """Number of the latest read."""
+        self.read_at = 0.0
+        """When that was, in seconds of the caller's clock."""
+        # Octets that came before the latest read: where each earlier read ended, its number, and when it was.
+        self._borders: list[tuple[int, int, float]] = []
+
+    def arrived(self, data: bytes, at: float) -> None:
+        """Append the octets of one read."""
+        if self.held and len(self._borders) < BORDERS:
+            start = self._borders[-1][0] if self._borders else 0
+            # A border in the middle of a line tells nothing.
+            if self._octets.find(LF, self._at + start) >= 0:
+                self._borders.append((self.held, self.piece, self.read_at))
+        self.put(data)
+        self.piece += 1
+        self.read_at = at
 
     def put(self, data: bytes) -> None:
         """Append octets. Into an empty inbox they go as the same object, and may come out as the same object."""
         self._octets = self._octets[self._at :] + data if self.held else data
         self._at = 0
         self.held = len(self._octets)
+
+    def origin(self, count: int) -> tuple[float, int]:
+        """Return when the `count`th octet was read, and the number of that read."""
+        for end, piece, at in self._borders:
+            if count <= end:
+                return at, piece
+        return self.read_at, self.piece
 
     def mark_ahead(self) -> None:
         """A reply was given out: all octets held now were sent ahead of it."""
@@ -52,6 +80,8 @@ class Inbox:
 
     def take(self, count: int) -> bytes:
         """Take the next `count` octets, or what there is."""
+        if self._borders:
+            self._borders = [(end - count, piece, at) for end, piece, at in self._borders if end > count]
         if count >= self.held and not self._at:
             taken = self._octets
             self._octets, self.held, self.ahead = b"", 0, 0
@@ -66,6 +96,7 @@ class Inbox:
 
     def clear(self) -> None:
         """Drop everything."""
+        self._borders.clear()
         self._octets, self._at, self.ahead, self.held = b"", 0, 0, 0
 
 

@@ -15,7 +15,7 @@ from smtpguard.smtp.events import Close
 from smtpguard.smtp.framing import MalformedReply
 from smtpguard.smtp.judgement import Judgement, may_be_early_hello, weigh
 from smtpguard.smtp.ledger import surprises
-from smtpguard.smtp.syntax import END_OF_CONTENT, Command, Reply, without_starttls
+from smtpguard.smtp.syntax import END_OF_CONTENT, GREETING, Command, Reply, without_starttls
 from smtpguard.smtp.vocabulary import TlsMode, Verb
 
 
@@ -94,6 +94,7 @@ class Hearing(Desk):
         order.replied(self._facts, command, reply)
         hidden = accepted and command.verb is Verb.EHLO and self._policy.tls_mode is TlsMode.HIDE
         self._down.append(without_starttls(reply.raw) if hidden else reply.raw)
+        self._ring.heard(command, reply.raw, self.at, self._replies_read)
         self._ledger.replied(command, reply.code, reply.raw)
         self._was_answered(command, refused=not accepted)
         if command.last:
@@ -119,6 +120,7 @@ class Hearing(Desk):
             self._phase = Phase.CONTENT
             self._content = Content()
             self._octets = 0
+            self._ring.streams(self._consumed)
         else:
             self._distrust_what_follows_data()
 
@@ -140,11 +142,14 @@ class Hearing(Desk):
     def _take_unasked(self, reply: Reply) -> None:
         if self._phase is Phase.CONTENT and reply.code >= 400:
             # UPSTREAM refuses the message before its end: that is the verdict, and nothing more is said up.
+            self._account()
             self._down.append(reply.raw)
+            self._ring.heard(END_OF_CONTENT, reply.raw, self.at, self._replies_read)
             self._ledger.replied(END_OF_CONTENT, reply.code, reply.raw)
             self._end(Close.CONTENT_REFUSED, linger="content")
         elif reply.code == 421 and self._phase in _MAY_HEAR_421:
             self._down.append(reply.raw)
+            self._ring.heard(GREETING, reply.raw, self.at, self._replies_read)
             self._end(Close.GOODBYE)
         else:
             self._out_of_step(f"reply {reply.code} that nobody asked for")

@@ -11,6 +11,7 @@ from smtpguard.smtp.judgement import Charge
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.replies import Answer
 from smtpguard.smtp.syntax import SHOWN, Command, Reply
+from smtpguard.smtp.transcript import Transcript
 from smtpguard.smtp.verdicts import CLOSE, REFUSE, Section
 from smtpguard.smtp.vocabulary import Verb, Waiting
 
@@ -212,7 +213,12 @@ class Ledger:
         self._opaque = True
         self.events.append(InspectionEnded(sequence=self.sequence))
 
-    def ended(self, close: Close, facts: Facts, waiting: Waiting) -> SessionEnded:
+    @property
+    def fired(self) -> bool:
+        """True if a rule fired, a consequence included."""
+        return bool(self._rules or self._consequences)
+
+    def ended(self, close: Close, facts: Facts, waiting: Waiting, transcript: Transcript) -> SessionEnded:
         """Sum the session up."""
         return SessionEnded(
             close=close,
@@ -234,6 +240,7 @@ class Ledger:
             consequences=self._consequences,
             octets_in=self.octets_in,
             octets_out=self.octets_out,
+            transcript=transcript,
         )
 
 

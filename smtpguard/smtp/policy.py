@@ -13,7 +13,7 @@ from typing import Final
 
 from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.verdicts import CLOSE, NOTE, Profile, Rule, Verdict
-from smtpguard.smtp.vocabulary import COMMAND_LINE, SASL_LINE, TlsMode
+from smtpguard.smtp.vocabulary import COMMAND_LINE, SASL_LINE, TlsMode, TranscriptMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Policy:
     tls_mode: TlsMode = TlsMode.PASS_THROUGH
     limits: Limits = Limits()
     reply_rule_id: bool = True
+    transcript: TranscriptMode = TranscriptMode.ON_FINDING
     forwarded_words: frozenset[bytes] = frozenset()
     """Words of `vocabulary.FORBIDDEN_WORDS` that the administrator lets through, in upper case. Unsafe."""
 

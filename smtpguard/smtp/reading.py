@@ -89,6 +89,7 @@ class Reading(Hearing):
         )
 
     def _take_line(self, command: Command) -> None:
+        self._ring.said(command, *self._inbox.origin(len(command.raw)))
         self._inbox.take(len(command.raw))
         self._first_line = self._after_refused_data = False
         self._ledger.command(command)
@@ -120,6 +121,7 @@ class Reading(Hearing):
 
     def _refuse_overlong(self) -> None:
         command = parse_overlong(self._inbox.head(64)) if self._phase is Phase.COMMAND else Command(b"", Verb.SASL)
+        self._ring.said(command, *self._inbox.origin(self._inbox.held))
         self._ledger.command(command)
         self._close_for(self._charge(rules.SG303), command, ahead=self._inbox.ahead > 0)
 
@@ -157,6 +159,7 @@ class Reading(Hearing):
             self._await_reply(END_OF_CONTENT)
             if fed.rest:
                 self._inbox.put(fed.rest)
+            self._ring.ended_content(self._consumed, self._inbox.read_at, self._inbox.piece)
 
     def _may_be_bare(self) -> bool:
         """Record a bare newline in content, and close where policy says so."""
@@ -173,6 +176,7 @@ class Reading(Hearing):
         self._left -= len(taken)
         if self._left:
             return
+        self._account()
         self._phase = Phase.COMMAND
         self._turn += 1
         if self._kept is not None:
@@ -185,6 +189,7 @@ class Reading(Hearing):
             return
         command, answer, rule = self._swallowed
         self._swallowed = None
+        self._account()
         self._phase = Phase.COMMAND
         self._say(command, answer, rule)
 
@@ -217,6 +222,7 @@ class Reading(Hearing):
         self._await_reply(command)
         if command.size:
             self._phase, self._left, self._octets = Phase.CHUNK, command.size, 0
+            self._ring.streams(self._consumed)
 
     def _refuse(self, command: Command, judgement: Judgement, *, ahead: bool) -> None:
         """Answer a line ourselves: it never reaches UPSTREAM, and the state stays."""
@@ -230,6 +236,7 @@ class Reading(Hearing):
             return
         if command.size and not closes:
             self._phase, self._left, self._swallowed = Phase.SWALLOW, command.size, (command, answer, first.rule)
+            self._ring.streams(self._consumed)
             return
         self._say(command, answer, first.rule)
         if closes:

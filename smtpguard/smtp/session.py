@@ -15,8 +15,9 @@ from smtpguard.smtp.desk import STREAMED, Phase
 from smtpguard.smtp.events import Close, Event, SessionEnded
 from smtpguard.smtp.reading import Reading
 from smtpguard.smtp.replies import Answer
+from smtpguard.smtp.transcript import NO_TRANSCRIPT, Transcript
 from smtpguard.smtp.verdicts import Rule
-from smtpguard.smtp.vocabulary import BLOCK, HELD_INPUT, READ_SIZE, Side, Waiting
+from smtpguard.smtp.vocabulary import BLOCK, HELD_INPUT, READ_SIZE, Side, TranscriptMode, Waiting
 
 
 class Output(NamedTuple):
@@ -57,13 +58,14 @@ class Session(Reading):
                 self._turn += 1
                 self._down.append(data)
             elif self.ending is None:
+                self._replies_read += 1
                 self._hear(data)
                 if self._inbox.held:
                     self._advance()
         elif self.ending is None and not self._client_lost:
             self._ledger.octets_in += len(data)
             self._told = False
-            self._inbox.put(data)
+            self._inbox.arrived(data, self.at)
             if self._phase not in _BY_LINES:
                 self._count(len(data))
             if unread:
@@ -224,7 +226,18 @@ class Session(Reading):
     def ended(self) -> SessionEnded:
         """Sum the session up; to be called once, when it is over."""
         close = self.ending.close if self.ending is not None else Close.ERROR
-        return self._ledger.ended(close, self._facts, self._waited)
+        return self._ledger.ended(close, self._facts, self._waited, self._evidence(close))
+
+    def _evidence(self, close: Close) -> Transcript:
+        """Return the transcript where it is wanted."""
+        wanted = self._policy.transcript
+        if wanted is TranscriptMode.ALWAYS or (wanted is TranscriptMode.ON_FINDING and self._went_badly(close)):
+            return self._ring.transcript()
+        return NO_TRANSCRIPT
+
+    def _went_badly(self, close: Close) -> bool:
+        lost_in_transaction = close is Close.CLIENT_GONE and self._facts.transaction_open
+        return self._ledger.fired or lost_in_transaction or close not in _GOOD_ENDS
 
     def _output(self) -> Output:
         if self._half_closed and self.ending is None:
@@ -253,6 +266,9 @@ class Session(Reading):
 
 _BY_LINES: Final = frozenset({Phase.COMMAND, Phase.SASL})
 """The phases in which CLIENT's octets are held until a line of them is whole and due."""
+
+_GOOD_ENDS: Final = frozenset({Close.QUIT, Close.CLIENT_GONE, Close.SHUTDOWN})
+"""What no transcript is kept for, if no rule fired."""
 
 _EXPIRED: Final = {
     Waiting.GREETING: (rules.SG501, Close.UNREACHABLE),

@@ -90,6 +90,15 @@ class TlsMode(Word):
     """The EHLO reply is untouched, the command answered 454."""
 
 
+class TranscriptMode(Word):
+    """When the latest lines of a session are handed out at its end."""
+
+    ON_FINDING = "on-finding"
+    """Where a rule fired, or the session ended badly."""
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Waiting(Word):
     """Whom the session waits for, so that the owner of the clock can tell which deadline runs."""
 

@@ -23,6 +23,6 @@ overruns; it takes families that "must be rejected". With version 1 checked befo
 from smtpguard.net.proxy.header import BadHeader, Header
 from smtpguard.net.proxy.reader import HeaderReader
 from smtpguard.net.proxy.v1 import header_v1
-from smtpguard.net.proxy.v2 import header_v2, local_v2
+from smtpguard.net.proxy.v2 import header_v2
 
-__all__ = ["BadHeader", "Header", "HeaderReader", "header_v1", "header_v2", "local_v2"]
+__all__ = ["BadHeader", "Header", "HeaderReader", "header_v1", "header_v2"]

@@ -168,12 +168,6 @@ def header_v2(
     return front + _vector(_CRC32C, checksum.to_bytes(4)) + vectors
 
 
-def local_v2() -> bytes:
-    """Return the header of a connection that is our own, such as a probe."""
-    # "When a sender presents a LOCAL connection, it should not present any address."
-    return _FRONT.pack(SIGNATURE, _LOCAL, 0, 0)
-
-
 def _ssl(tls_version: str, cipher: str) -> bytes:
     if not tls_version:
         return b""

@@ -87,3 +87,17 @@ def test_what_is_no_reply(octets: bytes) -> None:
     reader.put(octets * 17 if len(octets) == 4006 else octets)
     with pytest.raises(MalformedReply):
         reader.next()
+
+
+def test_octets_know_the_read_they_came_in() -> None:
+    """Each line of held input, also after some were taken, and after all was dropped."""
+    inbox = Inbox()
+    inbox.arrived(b"a\r\nb\r\nc", 1.0)
+    inbox.arrived(b"\r\nd\r\n", 2.0)
+    inbox.arrived(b"e\r\n", 3.0)
+    assert [inbox.origin(count) for count in (3, 6, 9, 12, 15)] == [(1.0, 1), (1.0, 1), (2.0, 2), (2.0, 2), (3.0, 3)]
+    inbox.take(6)
+    assert [inbox.origin(count) for count in (3, 6, 9)] == [(2.0, 2), (2.0, 2), (3.0, 3)]
+    inbox.clear()
+    inbox.arrived(b"f\r\n", 4.0)
+    assert inbox.origin(3) == (4.0, 4)

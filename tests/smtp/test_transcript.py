@@ -1,12 +1,15 @@
 """The transcript at a session's end: written by hand, one conversation a test."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpguard.smtp import Close, Limits, Policy, Session, Side, TranscriptMode, policy_for
+from smtpguard.smtp import CATALOGUE, Close, Limits, Policy, Session, Side, Transcript, TranscriptMode, policy_for
 from smtpguard.smtp.replies import SHUTTING_DOWN
-from smtpguard.smtp.transcript import LINE_KEPT, LINES, REPLY_KEPT
+from smtpguard.smtp.syntax import parse_command
+from smtpguard.smtp.transcript import LINE_KEPT, LINES, REPLY_KEPT, Ring
 
 ID = "1M856DF92690"
 C, U = Side.CLIENT, Side.UPSTREAM
@@ -104,11 +107,10 @@ def test_when_and_in_which_piece() -> None:
 
 def test_lines_held_one_octet_at_a_time() -> None:
     """A border inside a line is none; the next line still knows its own read."""
-    octets = b"MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n"
-    said: Said = [*OPEN, *((C, octets[at : at + 1]) for at in range(len(octets))), (U, b"250 1\r\n")]
-    lines = play(said).ended().transcript.lines
-    ends = {line.text: line.piece for line in lines if line.voice.value == "C"}
-    assert ends == {b"EHLO c": 1, b"MAIL FROM:<a@x>": 18, b"RCPT TO:<b@y>": 33}
+    octets = b"MAIL FROM:<a@x>\r\nRCPT TO:<b%s@y>\r\nDATA\r\n" % (b"b" * 300)
+    said: Said = [*OPEN, *((C, octets[at : at + 1]) for at in range(len(octets)))]
+    lines = play([*said, (U, b"250 1\r\n"), (U, b"250 2\r\n")]).ended().transcript.lines
+    assert [line.piece for line in lines if line.voice.value == "C"] == [1, 18, 333, 339]
 
 
 def test_lines_held_in_more_reads_than_are_told_apart() -> None:
@@ -148,6 +150,7 @@ def test_two_rules_of_one_line() -> None:
         (b"QUIT now\r\n", "QUIT [redacted]"),
         (b"noop\r\n", "NOOP"),
         (b"BDAT x y z\r\n", "BDAT x y z"),
+        (b"BDATs3cret 1\r\n", "[12 octets]"),
         (b"XCLIENT ADDR=192.0.2.1\r\n", "XCLIENT [redacted]"),
     ],
 )
@@ -269,6 +272,56 @@ def test_lines_and_replies_are_cut() -> None:
     lines = play([*OPEN, (C, long), (U, reply)]).ended().transcript.lines[6:]
     assert lines[0].text == long[:LINE_KEPT]
     assert [len(line.text) for line in lines[1:]] == [LINE_KEPT] * (REPLY_KEPT // 1009) + [REPLY_KEPT % 1009]
+
+
+def test_content_with_a_command_behind_it() -> None:
+    """What stands behind the dot is no content, though it came in the same piece."""
+    session = play([*CONTENT, (C, b"ab\r\n.\r\nQUIT\r\n"), (U, b"250 ok\r\n"), (U, b"221 bye\r\n")])
+    assert texts(session)[-5:] == ["C [4 octets of content]", "C .", "U 250 ok", "C QUIT", "U 221 bye"]
+
+
+def test_lines_that_wait_are_not_counted_as_octets() -> None:
+    """Our answer is said while another line is held: that line has its turn, and stands once."""
+    session = play([*OPEN, (C, b"RCPT TO:<b@y>\r\nNOOP\r\n"), (U, b"250 ok\r\n")])
+    assert [text[:13] for text in texts(session)[-4:]] == ["C RCPT TO:<b@", "G 503 5.5.1 B", "C NOOP", "U 250 ok"]
+
+
+def test_a_line_is_charged_after_others_were_dropped() -> None:
+    """Numbers go on where the ring begins anew; of what went, each line counts, also those of a long reply."""
+    noise: Said = []
+    for _ in range(200):
+        noise += [(C, b"NOOP\r\n"), (U, b"250 ok\r\n")]
+    tail: Said = [(C, b"DATA\r\n"), (C, b"NOOP\r\n"), (U, b"250 ok\r\n"), (C, b"QUIT\r\nx"), (U, b"221 bye\r\n")]
+    transcript = play([*OPEN, *noise, *tail]).ended().transcript
+    assert [(line.text, line.rules) for line in transcript.lines if line.rules] == [
+        (b"DATA", ("SG103",)),
+        (b"[1 octets]", ("SG206",)),
+    ]
+    assert transcript.omitted + len(transcript.lines) == 1 + 1 + 4 + 400 + 4 + 3
+
+
+def test_where_none_is_wanted_nothing_is_kept() -> None:
+    """The ring itself stays empty."""
+    ring = Ring(kept=False)
+    command = parse_command(b"NOOP\r\n")
+    ring.said(command, 1.0, 1)
+    ring.heard(command, b"250 ok\r\n", 1.0, 1)
+    ring.spoke(b"503 no\r\n", 1.0)
+    ring.charge(CATALOGUE["SG206"], unread=True)
+    ring.ended_content(10, 1.0, 1)
+    assert ring.transcript() == Transcript()
+
+
+def test_a_ring_of_long_lines_is_small() -> None:
+    """200 lines of 4 KiB hold no more than 200 times `LINE_KEPT` octets and some change."""
+    tracemalloc.start()
+    ring = Ring()
+    for number in range(1000):
+        ring.said(parse_command(b"MAIL FROM:<%d%s\r\n" % (number, b"a" * 4000)), 1.0, 1)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 256 * (LINE_KEPT + 200)
+    assert len(ring.transcript().lines) == LINES
 
 
 def test_the_oldest_lines_go() -> None:

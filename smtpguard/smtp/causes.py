@@ -109,7 +109,11 @@ class History:
 
     hello_tried: bool = False
     hello_refused: bool = False
+    """The latest hello was refused, and none was accepted before it, or none since TLS came up."""
+    hello_accepted: bool = False
+    """Since TLS came up, if it did."""
     tls_came_up: bool = False
+    """And no hello was said since."""
     last_hello_was_helo: bool = False
     mail_refused: bool = False
     """The latest MAIL was refused, and no transaction was opened since."""
@@ -118,7 +122,7 @@ class History:
     data_refused: bool = False
     """In the open transaction."""
     chunk_refused: bool = False
-    """In the open transaction."""
+    """In the open transaction, by UPSTREAM or by us; a last chunk only by us, for else it would have ended."""
     accepted_messages: int = 0
     bare_lf: bool = False
     """A command line ended in a bare LF."""
@@ -126,6 +130,11 @@ class History:
     """The line at hand was read before its predecessor's reply."""
     health_check: bool = False
     """The first line was a request of a kind that health checks make."""
+
+    def tls_up(self) -> None:
+        """Forget the hello, as UPSTREAM does (RFC 3207 §4.2)."""
+        self.tls_came_up = True
+        self.hello_accepted = self.hello_refused = self.last_hello_was_helo = False
 
     def begin_transaction(self) -> None:
         """Forget what belongs to one transaction."""
@@ -143,13 +152,15 @@ _DATA_ORDER: Final = frozenset({rules.SG103, rules.SG104})
 _ESMTP_ONLY: Final = frozenset({rules.SG107, rules.SG113, rules.SG114})
 
 PATTERNS: Final[tuple[Row, ...]] = (
-    (frozenset({rules.SG101}), lambda h: h.tls_came_up, Cause.NO_EHLO_AFTER_STARTTLS),
+    (frozenset({rules.SG101, rules.SG113}), lambda h: h.tls_came_up, Cause.NO_EHLO_AFTER_STARTTLS),
     (frozenset({rules.SG101, *_ESMTP_ONLY}), lambda h: h.hello_refused, Cause.HELLO_REFUSED_AND_IGNORED),
     (_ESMTP_ONLY, lambda h: h.last_hello_was_helo, Cause.HELO_THEN_ESMTP),
     (frozenset({rules.SG101, *_ESMTP_ONLY}), lambda h: not h.hello_tried, Cause.NO_HELLO_AT_ALL),
-    (frozenset({rules.SG102}) | _DATA_ORDER, lambda h: h.mail_refused, Cause.IGNORED_REFUSAL),
+    # Before the refused MAIL: with a transaction open, that MAIL was a nested one.
     (frozenset({rules.SG104}), lambda h: h.rcpt_refused and not h.rcpt_accepted, Cause.ALL_RECIPIENTS_REFUSED),
-    (frozenset({rules.SG105}), lambda h: h.data_refused, Cause.NO_RSET_AFTER_REFUSED_DATA),
+    (frozenset({rules.SG102}) | _DATA_ORDER, lambda h: h.mail_refused, Cause.IGNORED_REFUSAL),
+    (frozenset({rules.SG102, rules.SG103}), lambda h: not h.hello_tried, Cause.NO_HELLO_AT_ALL),
+    (frozenset({rules.SG105}), lambda h: h.data_refused or h.chunk_refused, Cause.NO_RSET_AFTER_REFUSED_DATA),
     (
         frozenset({rules.SG105}),
         lambda h: h.rcpt_refused and not h.rcpt_accepted,
@@ -163,7 +174,7 @@ PATTERNS: Final[tuple[Row, ...]] = (
     (frozenset({rules.SG204}), lambda h: h.sent_ahead, Cause.DID_NOT_WAIT_FOR_354),
     (frozenset({rules.SG204}), _always, Cause.IGNORED_REFUSAL),
     (frozenset({rules.SG301}), _always, Cause.BARE_LF_CLIENT),
-    (frozenset({rules.SG304, rules.SG305}), lambda h: h.bare_lf, Cause.BARE_LF_CLIENT),
+    (frozenset({rules.SG304, rules.SG305, rules.SG306}), lambda h: h.bare_lf, Cause.BARE_LF_CLIENT),
     (frozenset({rules.SG401}), lambda h: h.health_check, Cause.HEALTH_CHECK),
     (frozenset({rules.SG401, rules.SG402, rules.SG403}), _always, Cause.SCANNER),
 )

@@ -118,7 +118,7 @@ class Desk:
         """Give CLIENT an answer of ours to a command that UPSTREAM never saw."""
         octets = self._spoken(answer, rule)
         self._down.append(octets)
-        self._ledger.replied(command, answer.code, octets)
+        self._ledger.replied(command, answer.code, octets, ours=True)
         self._was_answered(command, refused=True)
 
     def _was_answered(self, command: Command, *, refused: bool) -> None:

@@ -82,22 +82,27 @@ class Ledger:
         if command.verb in EMPTY:
             self.empty_commands += 1
 
-    def replied(self, command: Command, code: int, octets: bytes) -> None:
+    def replied(self, command: Command, code: int, octets: bytes, *, ours: bool = False) -> None:
         """Note the reply to a command, UPSTREAM's or ours, with its octets."""
         accepted = code < 400
         if accepted and command.verb not in _UNCOUNTED:
             before, said = self._commands[command.verb]
             self._commands[command.verb] = before + 1, said
         self._previous = command.verb, code, octets
+        if ours and command.last:
+            # UPSTREAM never saw this chunk: its transaction is open still.
+            self.history.chunk_refused = True
+            return
         remember = _REMEMBER.get(command.verb)
         if remember is not None:
             remember(self, command, accepted)
 
     def _remember_hello(self, command: Command, accepted: bool) -> None:
         history = self.history
-        history.hello_refused = not accepted
+        history.tls_came_up = False
+        history.hello_refused = not accepted and not history.hello_accepted
         if accepted:
-            history.tls_came_up = False
+            history.hello_accepted = True
             history.last_hello_was_helo = command.verb is Verb.HELO
             history.begin_transaction()
 

@@ -217,7 +217,7 @@ class Session(Reading):
     def tls_up(self) -> None:
         """TLS came up on CLIENT's side: forget everything, octets in the clear included (RFC 3207 §4.2)."""
         order.tls_up(self._facts)
-        self._ledger.history.tls_came_up = True
+        self._ledger.history.tls_up()
         self._inbox.clear()
         self._phase = Phase.COMMAND
 

@@ -21,8 +21,8 @@ LINES: Final = 200
 LINE_KEPT: Final = 512
 """Octets of a command line that are kept: RFC 5321 §4.5.3.1.4 allows no more."""
 
-REPLY_KEPT: Final = 4096
-"""Octets of a whole reply that are kept."""
+REPLY_KEPT: Final = 1024
+"""Octets of a whole reply that are kept; replies to EHLO have some 300."""
 
 
 class Voice(Word):

@@ -218,6 +218,8 @@ What other servers answer
 Usual causes
   - The client went on after a 4yz or 5yz reply as if it had been a 250.
     [ignored-refusal]
+  - The client never said EHLO or HELO: usually a script, a device or a scanner.
+    [no-hello-at-all]
   - The client lost count: the final dot ended the message before, and the next
     one began with RCPT, not MAIL.
 

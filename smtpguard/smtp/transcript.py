@@ -41,7 +41,8 @@ class TranscriptLine(NamedTuple):
     """When its last octet was read, or when it was said, in seconds of the caller's clock."""
     voice: Voice
     text: bytes
-    """Redacted, without line end, at most `LINE_KEPT` octets. What is no line stands in brackets: `[14 octets]`."""
+    """Redacted, without line end, of a command at most `LINE_KEPT` octets, of a whole reply at most `REPLY_KEPT`. What is
+    no line stands in brackets: `[14 octets]`."""
     piece: int = 0
     """Number of the read of that side in which it ended, from 1; 0: not read."""
     rules: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ class Ring:
         verb = command.verb
         if verb not in _QUOTABLE and not (verb in _BARE_ONLY and len(command.raw) <= len(command.word) + 2):
             octets = octets[:4] + b"[redacted]"
-        self._add((at, Voice.UPSTREAM, octets if len(octets) <= REPLY_KEPT else octets[:REPLY_KEPT], piece))
+        self._add((at, Voice.UPSTREAM, octets if len(octets) <= REPLY_KEPT else _beginning(octets), piece))
 
     def spoke(self, octets: bytes, at: float) -> None:
         """Keep an answer of ours."""
@@ -170,12 +171,17 @@ class Ring:
         for number, (at, voice, text, piece) in enumerate(self._entries, self._dropped + 1):
             rules = self._charged.get(number, ())
             for line in _cut(text):
-                lines.append(TranscriptLine(at, voice, line[:LINE_KEPT], piece, rules))
+                lines.append(TranscriptLine(at, voice, line, piece, rules))
         kept = tuple(lines[-LINES:])
         return Transcript(kept, self._omitted + len(lines) - len(kept))
 
 
 _DOT: Final = b".\r\n"
+
+
+def _beginning(reply: bytes) -> bytes:
+    """Cut a long reply between two words: half a mail address could not be told for one any more."""
+    return reply[:REPLY_KEPT].rpartition(b" ")[0]
 
 
 def _cut(text: bytes) -> list[bytes]:

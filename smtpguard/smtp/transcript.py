@@ -41,7 +41,7 @@ class TranscriptLine(NamedTuple):
     """When its last octet was read, or when it was said, in seconds of the caller's clock."""
     voice: Voice
     text: bytes
-    """Redacted, without line end, of a command at most `LINE_KEPT` octets, of a whole reply at most `REPLY_KEPT`. What is
+    """Redacted, without line end; at most `LINE_KEPT` octets, of a whole reply `REPLY_KEPT`. What is
     no line stands in brackets: `[14 octets]`."""
     piece: int = 0
     """Number of the read of that side in which it ended, from 1; 0: not read."""

@@ -32,13 +32,22 @@ EXIT_STATUS = """\
 Good.
 .TP
 .B 1
-Findings.
+Something was found that was asked for.
 .TP
 .B 2
 The command line cannot be read.
 .TP
+.B 65
+The input is not what it should be.
+.TP
+.B 66
+There is no such input, or nothing in the period.
+.TP
 .B 69
-The upstream cannot be reached.
+The upstream cannot be reached, or an extra is not installed.
+.TP
+.B 74
+Something cannot be read or written.
 .TP
 .B 78
 Bad configuration, or nothing could be started.

@@ -92,7 +92,7 @@ def _address(option: str, text: str | None) -> "Address | None":
     try:
         return parse_address(text)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
+        raise click.BadParameter(f"{text!r}: {error}", param_hint=f"'{option}'") from None
 
 
 class _Course:

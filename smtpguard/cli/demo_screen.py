@@ -78,9 +78,7 @@ def _good(shown: "Shown") -> None:
     _title(session.title, session.story, shown)
     _transcript(_without_content(_short(shown.played.transcript)[1:]))
     found = "no finding" if not shown.findings else f"findings: {', '.join(e['rule']['id'] for e in shown.findings)}"
-    taken = (
-        f"upstream took {shown.messages} message{'' if shown.messages == 1 else 's'}, " if shown.upstream_saw else ""
-    )
+    taken = f"upstream took {_messages(shown)}, " if shown.upstream_saw else ""
     say("   " + styled(taken + found, Style.GOOD if shown.as_told else Style.BAD))
     _mismatch(shown)
     say()
@@ -191,14 +189,14 @@ def _event(event: "Event") -> Iterator[tuple[str, str]]:
     yield "  command", smtp.get("line") or smtp["command"]
     yield "  previous", _previous(event)
     yield "  verdict", f"{smtp['verdict']}, {'forwarded' if smtp['forwarded'] else 'not forwarded'}"
-    yield from _cause(event, "  ")
+    yield from _cause(event)
 
 
 def _short_event(event: "Event") -> Iterator[tuple[str, str]]:
     rule, smtp = event["rule"], event["smtp"]
     forwarded = "forwarded" if smtp["forwarded"] else "not forwarded"
     yield "event", f"{rule['id']} {rule['name']}, state {smtp['state']}, previous {_previous(event)}, {forwarded}"
-    yield from _cause(event, "  ")
+    yield from _cause(event)
 
 
 def _previous(event: "Event") -> str:
@@ -206,17 +204,17 @@ def _previous(event: "Event") -> str:
     return f"{previous['command']} {previous['reply_code']}" if previous else "none"
 
 
-def _cause(event: "Event", indent: str) -> Iterator[tuple[str, str]]:
+def _cause(event: "Event") -> Iterator[tuple[str, str]]:
     """Yield the likely cause and the cure for the sending side, as the rules' own words say them."""
     from smtpguard.smtp import CATALOGUE, Cause  # noqa: PLC0415 - the verb has it loaded already
 
     told = event["smtp"].get("cause")
     cause = next((each for each in Cause if each.value == told), Cause.UNKNOWN)
     if cause is Cause.UNKNOWN:
-        yield f"{indent}cure", CATALOGUE[event["rule"]["id"]].cure
+        yield "  cure", CATALOGUE[event["rule"]["id"]].cure
     else:
-        yield f"{indent}cause", f"{cause.value}: {cause.meaning}"
-        yield f"{indent}cure", cause.cure
+        yield "  cause", f"{cause.value}: {cause.meaning}"
+        yield "  cure", cause.cure
 
 
 # --- tables --------------------------------------------------------------------------------------------------------
@@ -278,7 +276,7 @@ def crowd_went(stage: "Stage", played: Sequence["Played"], counts: Counts, secon
     rows = [(rule, _name(rule), str(count), str(_hosts(counts, rule))) for rule, count in sorted(by_rule.items())]
     _columns(("rule", "name", "findings", "hosts"), rows)
     top = by_host.most_common(TOP)
-    _columns((f"{TOP} busiest hosts", "findings", "mostly"), [(h, str(n), _mostly(counts, h)) for h, n in top])
+    _columns(("busiest hosts", "findings", "mostly"), [(h, str(n), _mostly(counts, h)) for h, n in top])
     say(styled("The last lines of its log:", Style.HEADING))
     for line in [line for line in stage.readback.lines if "NOQUEUE: reject:" in line][-LAST:]:
         live(line)

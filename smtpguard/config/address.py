@@ -14,6 +14,8 @@ NAME_LENGTH: Final = 253
 
 PORT_MAXIMUM: Final = 65535
 
+LOCALHOST: Final = "localhost"
+
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _DOTTED_NUMBER: Final = re.compile(r"[0-9.]+")
@@ -30,6 +32,14 @@ class Address:
     host: str
     """An IP address without brackets, or a host name."""
     port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """It can be reached from this machine only."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == LOCALHOST
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -18,7 +18,7 @@ from smtpguard.net.deadlines import Deadlines
 from smtpguard.net.dialogue import Dialogue, own_name
 from smtpguard.net.gate import Gate, client_of, folded
 from smtpguard.net.health import Told
-from smtpguard.net.introduce import STRANGER, NotTold, introduce, offered, own_preface
+from smtpguard.net.introduce import NOBODY, STRANGER, NotTold, introduce, offered, own_preface
 from smtpguard.net.listener import listen
 from smtpguard.net.relay import Relay
 from smtpguard.net.route import Dialled, Door, Route
@@ -28,6 +28,7 @@ from smtpguard.net.upstream import Place, Unreachable, Upstream
 from smtpguard.net.wire import Hooks, Observer
 
 __all__ = [
+    "NOBODY",
     "STRANGER",
     "Deadlines",
     "Dialled",

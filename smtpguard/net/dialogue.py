@@ -38,9 +38,6 @@ class Dialogue:
 
     async def say(self, line: bytes) -> Reply:
         """Say a command, line end left out, and return the reply."""
-        if self._reader.pending:
-            # Taken for the reply to this command it would put each later reply behind the wrong one.
-            raise trio.BrokenResourceError("the upstream says more than it was asked")
         await self._stream.send_all(line + b"\r\n")
         return await self.reply()
 
@@ -61,10 +58,13 @@ class Dialogue:
         """Go on within TLS; False: UPSTREAM would not. Whose certificate it has is nothing to a probe.
 
         Raises:
-            trio.BrokenResourceError: the handshake failed; the connection is of no use any more.
+            trio.BrokenResourceError: the handshake failed, or something came in the clear behind the 220, which would
+                be taken for UPSTREAM's word within TLS; the connection is of no use any more.
         """
         if (await self.say(b"STARTTLS")).code != 220:
             return False
+        if self.pending:
+            raise trio.BrokenResourceError("octets in the clear behind 220 to STARTTLS")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""Who may come in: caps on sessions in all and per client.
+"""Who may come in: caps on sessions in all and per client, and nobody while the gate is shut.
 
 A client is an IPv4 address or an IPv6 /64, which is what one subscriber holds. The table has one row per client with
 a session open, so it is bounded by the cap on sessions.
@@ -34,15 +34,19 @@ class Gate:
 
     def __init__(self, sessions: int, per_client: int) -> None:
         self.inside = 0
+        self.shut = ""
+        """The setting because of which nobody comes in for now."""
         self._sessions = sessions
         self._per_client = per_client
         self._clients: dict[str, int] = {}
 
     def enter(self, host: str) -> str | None:
-        """Count a session of the address `host`; if it is one too many, do not, and return which cap that is.
+        """Count a session of the address `host`; if it may not come in, do not, and return the setting that says so.
 
         A session of nobody in particular, a balancer's own, has the host "" and no cap but that on all.
         """
+        if self.shut:
+            return self.shut
         client = client_of(host)
         open_sessions = self._clients.get(client, 0)
         if self.inside >= self._sessions:

@@ -77,7 +77,11 @@ async def _by_xclient(dialogue: Dialogue, link: Link) -> bytes:
     if greeting.code != 220:
         # No service: the client is to hear so, and what is behind it.
         return greeting.raw + dialogue.pending
-    answer = await dialogue.say(xclient(offered(await dialogue.hello()), link))
+    hello = await dialogue.hello()
+    if dialogue.pending:
+        # Taken for the answer to XCLIENT, it would leave that answer for the client's own EHLO.
+        raise Unreachable("it says more than its reply to our EHLO")
+    answer = await dialogue.say(xclient(offered(hello), link))
     # 421 is the new client's: it has too many sessions, say.
     if answer.code not in (220, 421):
         raise NotTold(f"it answers XCLIENT with {answer.code}: it does not take the client's address from us")

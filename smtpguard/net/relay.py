@@ -79,8 +79,10 @@ class Relay(Wire):
         self._upstream, self._up = upstream, Outbox(upstream)
         client = self._client
         if heard:
-            self._session.at = time()
-            self._put(self._session.receive(Side.UPSTREAM, heard))
+            try:
+                self._take(Side.UPSTREAM, heard)
+            except Exception:
+                self.fail()
         if self._session.over:
             self._leave()
             self._read_by_tasks()

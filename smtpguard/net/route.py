@@ -75,11 +75,11 @@ class Route:
 
     def first(self, client_ip: str) -> Upstream:
         """Return the one that a client's session goes to, unless it cannot be reached."""
-        if self._fixed and not self.health.any_down:
-            return self._upstreams[0]
         return self._in_order(client_ip)[0]
 
-    def _in_order(self, client_ip: str) -> list[Upstream]:
+    def _in_order(self, client_ip: str) -> Sequence[Upstream]:
+        if self._fixed and not self.health.any_down:
+            return self._upstreams
         ordered = list(self._upstreams)
         if self._choice is Choice.SPREAD:
             ordered.sort(key=partial(_weight, client_of(client_ip)))
@@ -155,6 +155,15 @@ class Door:
     """How the destination that CLIENT dialled is found."""
     balancers: tuple[IPv4Network | IPv6Network, ...] = ()
     """From whom a PROXY header is required, and accepted."""
+    exceptions: tuple[tuple[IPv4Network | IPv6Network, Policy], ...] = ()
+    """What the clients of some networks are told instead; the first that fits speaks."""
+
+    def policy_for(self, client_ip: str) -> Policy:
+        """Return what a client's session is told."""
+        if not self.exceptions:
+            return self.policy
+        address = ip_address(client_ip)
+        return next((policy for network, policy in self.exceptions if address in network), self.policy)
 
     def requires_header(self, peer_ip: str) -> bool:
         """Tell whether a peer has to say who the client is."""

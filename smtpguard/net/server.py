@@ -2,8 +2,8 @@
 
 One `Server` serves all listening sockets of a worker, each with a `Door`: who comes in there, goes where, and is told
 what. Its relays live in one nursery, outside the listeners' tasks.
-A client over a cap hears 421 and never costs an UPSTREAM connection. When descriptors run out, accepting pauses; it
-never spins.
+A client over a cap, or before a gate that is shut, hears 421 and never costs an UPSTREAM connection. When descriptors
+run out, accepting pauses; it never spins.
 """
 
 import errno
@@ -32,6 +32,7 @@ from smtpguard.smtp import (
     SHUTTING_DOWN,
     TOO_MANY_SESSIONS,
     UNIDENTIFIED_CLIENT,
+    UNRECORDED,
     Close,
     Link,
     Session,
@@ -45,7 +46,7 @@ PAUSE: Final = 0.1
 """Seconds without accepting when the machine is out of descriptors or memory."""
 
 TURNED_AWAY: Final = 32
-"""Clients over a cap that are read into the void at a time, so that 421 reaches them; more are just closed."""
+"""Clients turned away that are read into the void at a time, so that 421 reaches them; more are just closed."""
 
 UNIDENTIFIED: Final = 1024
 """Connections of balancers whose header has not come yet; more are just closed."""
@@ -62,7 +63,7 @@ class Warnings:
     exhausted: Callable[[OSError], None]
     """Accepting pauses for want of descriptors or memory."""
     turned_away: Callable[[Link, str], None]
-    """A client over a cap heard 421; the second argument names the setting."""
+    """A client that may not come in heard 421; the second argument names the setting."""
     unidentified: Callable[[Link, str], None]
     """A balancer did not say who the client is; the second argument tells what it did instead."""
 
@@ -169,7 +170,7 @@ class Server:
             self._turn_away(stream, link, over, door, nursery)
             return
         link = replace(link, upstream=str(route.first(link.client_ip))) if route.several else link
-        session = Session(door.policy, session_id=link.session_id, pipeconnect=route.pipeconnect)
+        session = Session(door.policy_for(link.client_ip), session_id=link.session_id, pipeconnect=route.pipeconnect)
         relay = Relay(stream, session, link, self._deadlines, self._hooks)
         self._relays[relay] = route
         if self._announces:
@@ -205,11 +206,14 @@ class Server:
             stream.close()
             return
         self._turned_away += 1
-        nursery.start_soon(self._say_too_many, stream, link, _TOO_MANY.id if door.policy.reply_rule_id else "")
+        # The audit that cannot be written is nobody's violation, so no rule is named.
+        reply, rule_id = (UNRECORDED, "") if setting == self._gate.shut else (TOO_MANY_SESSIONS, _TOO_MANY.id)
+        spoken = reply.spoken(rule_id if door.policy.reply_rule_id else "", link.session_id)
+        nursery.start_soon(self._say_no, stream, spoken)
 
-    async def _say_too_many(self, stream: TcpStream, link: Link, rule_id: str) -> None:
+    async def _say_no(self, stream: TcpStream, octets: bytes) -> None:
         try:
-            await self._say_last(stream, TOO_MANY_SESSIONS.spoken(rule_id, link.session_id))
+            await self._say_last(stream, octets)
         finally:
             self._turned_away -= 1
 

@@ -37,10 +37,6 @@ class Unreachable(Exception):
         self.reason = reason
 
 
-class WrongFamily(Unreachable):
-    """UPSTREAM has no address of the IP version that a connection is to come from; others may reach it."""
-
-
 class Upstream:
     """One UPSTREAM.
 
@@ -141,7 +137,7 @@ class Upstream:
             source: the address to come from, which need not be ours (`arrival.bind_source`); empty: ours.
 
         Raises:
-            Unreachable: none did, or sessions may not go there yet.
+            Unreachable: none did, none has the IP version of `source`, or sessions may not go there yet.
         """
         if self._addresses and not self._open:
             raise Unreachable("not checked for an open relay yet")
@@ -155,7 +151,7 @@ class Upstream:
         seconds = self._connect_deadline if within is None else within
         fitting = [place for place in places if not source or (place[0] == socket.AF_INET6) == (":" in source)]
         if places and not fitting:
-            raise WrongFamily(f"no address for a client of {source}")
+            raise Unreachable(f"no address for a client of {source}")
         reason = f"cannot resolve {self.host}"
         began = trio.current_time()
         for number, place in enumerate(fitting, 1):

@@ -33,7 +33,14 @@ from smtpguard.smtp.events import (
 )
 from smtpguard.smtp.framing import MalformedReply, ReplyReader
 from smtpguard.smtp.policy import Limits, Policy, Ruling, policy_for, table
-from smtpguard.smtp.replies import INTERNAL_ERROR, SHUTTING_DOWN, TOO_MANY_SESSIONS, UNIDENTIFIED_CLIENT, Answer
+from smtpguard.smtp.replies import (
+    INTERNAL_ERROR,
+    SHUTTING_DOWN,
+    TOO_MANY_SESSIONS,
+    UNIDENTIFIED_CLIENT,
+    UNRECORDED,
+    Answer,
+)
 from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.session import Output, Session
 from smtpguard.smtp.syntax import Command, Reply, keywords
@@ -64,6 +71,7 @@ __all__ = [
     "TLS_OF_SOME_KIND",
     "TOO_MANY_SESSIONS",
     "UNIDENTIFIED_CLIENT",
+    "UNRECORDED",
     "Answer",
     "Cause",
     "Close",

@@ -166,7 +166,8 @@ PATTERNS: Final[tuple[Row, ...]] = (
         lambda h: h.rcpt_refused and not h.rcpt_accepted,
         Cause.ALL_RECIPIENTS_REFUSED,
     ),
-    (frozenset({rules.SG105}), lambda h: h.accepted_messages > 0, Cause.POOLED_CONNECTION),
+    # Used before, or given up in this transaction: for one refused RCPT among accepted ones, as boulder#3191 did.
+    (frozenset({rules.SG105}), lambda h: h.accepted_messages > 0 or h.rcpt_refused, Cause.POOLED_CONNECTION),
     (frozenset({rules.SG106}), lambda h: h.chunk_refused, Cause.IGNORED_REFUSAL),
     (frozenset({rules.SG112}), _always, Cause.SECOND_LOGIN),
     (frozenset({rules.SG115}), _always, Cause.IGNORED_REFUSAL),

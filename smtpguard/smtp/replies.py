@@ -41,5 +41,9 @@ SHUTTING_DOWN: Final = Answer(421, "4.3.2", "Service shutting down, try again la
 TOO_MANY_SESSIONS: Final = Answer(421, "4.7.0", "Too many sessions, try again later")
 """SG606, said before there is a session."""
 
+UNRECORDED: Final = Answer(421, "4.3.0", "Service not available for now, try again later")
+"""Where `audit.on-failure` is `refuse` and the audit cannot be written, before there is a session. What is wrong
+is told to the administrator, not to strangers."""
+
 UNIDENTIFIED_CLIENT: Final = Answer(421, "4.3.0", "No PROXY header: this port is for the balancers of this site")
 """To a peer that had to say who the client is and did not, before there is a session."""

@@ -11,6 +11,7 @@ from tests.against.aio import Aiosmtpd
 from tests.against.exim import Exim
 from tests.against.guard import Guard
 from tests.against.postfix import Postfix
+from tests.against.received import KeepingSink
 from tests.against.sink import Sink
 from tests.against.tap import Tap
 
@@ -48,6 +49,14 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
 def sink() -> Iterator[Sink]:
     """Where Postfix and Exim deliver to."""
     sink = Sink()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture(scope="module")
+def keeping_sink() -> Iterator[KeepingSink]:
+    """Where the servers of deploy/upstream deliver to."""
+    sink = KeepingSink()
     yield sink
     sink.close()
 

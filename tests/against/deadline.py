@@ -1,7 +1,8 @@
-"""Waiting for another process: look again until it is so or the deadline falls, and never a fixed pause."""
+"""Waiting for another process: look again until it is so or the deadline falls, and never a fixed pause; its end."""
 
 import random
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -56,3 +57,13 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def ended(process: subprocess.Popen[bytes], seconds: float = 20.0) -> None:
+    """End a process by SIGTERM, and by SIGKILL where that is not heard within `seconds`."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(seconds)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.against import programs
-from tests.against.deadline import answers, free_port, wait_until
+from tests.against.deadline import answers, ended, free_port, wait_until
 
 CONFIGURATION = """\
 exim_path = {binary}
@@ -131,10 +131,5 @@ class Exim:
 
     def close(self) -> None:
         """Stop, and remove all that it wrote."""
-        self._daemon.terminate()
-        try:
-            self._daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            self._daemon.kill()
-            self._daemon.wait(10)
+        ended(self._daemon)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.against.deadline import answers, free_port, wait_until
+from tests.against.deadline import answers, ended, free_port, wait_until
 from tests.against.kit import Kit
 from tests.against.programs import need_root
 
@@ -125,7 +125,7 @@ class EximHeavy:
 
     def restart(self) -> None:
         """Do what `restarts` does."""
-        self._stop()
+        ended(self._daemon)
         self.start()
 
     def said(self) -> str:
@@ -133,15 +133,7 @@ class EximHeavy:
         log = self.folder / "log/main"
         return log.read_text(errors="replace") if log.exists() else ""
 
-    def _stop(self) -> None:
-        self._daemon.terminate()
-        try:
-            self._daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            self._daemon.kill()
-            self._daemon.wait(10)
-
     def close(self) -> None:
         """Stop, and remove all that it wrote."""
-        self._stop()
+        ended(self._daemon)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -19,7 +19,8 @@ from typing import Final
 
 import pytest
 
-from tests.against.programs import need_root
+from tests.against.deadline import ended
+from tests.against.programs import need_root, program
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -30,8 +31,6 @@ GUARD: Final = {4: "192.0.2.1", 6: "2001:db8:1::1"}
 GUARD_INSIDE: Final = {4: "198.51.100.1", 6: "2001:db8:2::1"}
 """What the upstream sees of it."""
 UPSTREAM: Final = {4: "198.51.100.2", 6: "2001:db8:2::2"}
-
-INSTALL: Final = {"ip": "iproute2", "nft": "nftables"}
 
 NEEDED: Final = """
 table inet trial {
@@ -82,12 +81,7 @@ class Namespace:
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(20)
+            ended(process)
 
 
 def run(*command: object, stdin: str = "", code: int = 0) -> str:
@@ -104,21 +98,13 @@ def run(*command: object, stdin: str = "", code: int = 0) -> str:
 def need_namespaces() -> None:
     """Skip where we may not make namespaces, or where the kernel lacks what deploy/nftables asks for."""
     need_root("a network namespace")
-    missing = [name for name in INSTALL if not _exists(name)]
-    if missing:
-        pytest.skip(f"{missing[0]} is missing: apt-get install {INSTALL[missing[0]]}")
+    for name in ("ip", "nft"):
+        program(name)
     try:
         with namespaces("trial") as (trial,):
             trial.run("nft", "-f", "-", stdin=NEEDED)
     except AssertionError as refused:
         pytest.skip(f"this kernel refuses: {refused}")
-
-
-def _exists(name: str) -> bool:
-    try:
-        return subprocess.run([name, "-V"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 @contextlib.contextmanager

@@ -20,18 +20,31 @@ EXIM_LINES = (
     "adduser --system --group --no-create-home --force-badname Debian-exim"
 )
 
-INSTALL = {
-    "postfix": "apt-get install postfix",
-    "smtp-source": "apt-get install postfix",
-    "swaks": "apt-get install swaks",
+PACKAGES = {
+    "fail2ban-client": "fail2ban",
+    "fail2ban-regex": "fail2ban",
+    "groff": "groff",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "logrotate": "logrotate",
+    "mandoc": "mandoc",
+    "nft": "nftables",
+    "postconf": "postfix",
+    "postfix": "postfix",
+    "smtp-source": "postfix",
+    "swaks": "swaks",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
+    "systemd-tmpfiles": "systemd",
 }
+"""Of Debian, by program."""
 
 
 def program(name: str) -> str:
     """Return the path of a program of the system, or skip the test."""
     found = shutil.which(name, path=SYSTEM_PATH)
     if found is None:
-        pytest.skip(f"{name} is missing: {INSTALL[name]}")
+        pytest.skip(f"{name} is missing: apt-get install {PACKAGES[name]}")
     return found
 
 

@@ -1,7 +1,5 @@
 """HAProxy in front of the guard: its clients are named by PROXY headers, its own checks are LOCAL."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,23 +9,8 @@ import pytest
 from tests.against.client import RawClient
 from tests.against.deadline import answers, free_port, wait_until
 from tests.against.guard import Guard
-from tests.against.programs import program
+from tests.against.haproxy import running
 from tests.against.scripted import ScriptedStandIn
-
-SETTINGS = """\
-global
-    nbthread 1
-    maxconn 20
-defaults
-    mode tcp
-    timeout connect 10s
-    timeout client 1m
-    timeout server 1m
-listen smtp
-    bind 127.0.0.1:{port}
-    option smtpchk EHLO check.example
-    server guard 127.0.0.1:{guard} {server} check check-send-proxy inter 100ms
-"""
 
 TRUSTED = ("identity.accept-proxy-from=['127.0.0.1']", "identity.i-know-this-is-an-open-relay=true")
 
@@ -36,19 +19,14 @@ TRUSTED = ("identity.accept-proxy-from=['127.0.0.1']", "identity.i-know-this-is-
 def haproxy(folder: Path, guard: Guard, server: str) -> Iterator[int]:
     """Run HAProxy before the guard, and give out its port."""
     port = free_port()
-    settings = folder / "haproxy.cfg"
-    settings.write_text(SETTINGS.format(port=port, guard=guard.port, server=server))
-    process = subprocess.Popen(
-        [program("haproxy"), "-db", "-q", "-f", str(settings)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={"PATH": os.environ.get("PATH", "")},
-    )  # fmt: skip
-    try:
+    lines = (
+        f"bind 127.0.0.1:{port}",
+        "option smtpchk EHLO check.example",
+        f"server guard 127.0.0.1:{guard.port} {server} check check-send-proxy inter 100ms",
+    )
+    with running(folder, lines) as process:
         wait_until(lambda: process.poll() is not None or answers(port), "HAProxy's port")
         yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize(("server", "via"), [("send-proxy", "proxy-v1"), ("send-proxy-v2", "proxy-v2")])

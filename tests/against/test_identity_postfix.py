@@ -30,14 +30,6 @@ class Installed:
     policy: PolicyService
 
 
-@pytest.fixture(scope="module")
-def keeping_sink() -> Iterator[KeepingSink]:
-    """Where Postfix delivers to."""
-    sink = KeepingSink()
-    yield sink
-    sink.close()
-
-
 @pytest.fixture(scope="module", params=(PROXY, XCLIENT), ids=str)
 def installed(request: pytest.FixtureRequest, keeping_sink: KeepingSink, make_guard: MakeGuard) -> Iterator[Installed]:
     """Postfix with its kit, behind a guard that takes the kit's settings from its file."""

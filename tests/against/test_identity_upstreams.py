@@ -25,14 +25,6 @@ class Installed:
     sink: KeepingSink
 
 
-@pytest.fixture(scope="module")
-def keeping_sink() -> Iterator[KeepingSink]:
-    """Where all of them deliver to."""
-    sink = KeepingSink()
-    yield sink
-    sink.close()
-
-
 @pytest.fixture(scope="module", params=WAYS, ids=str)
 def installed(request: pytest.FixtureRequest, keeping_sink: KeepingSink, make_guard: MakeGuard) -> Iterator[Installed]:
     """Each server with its kit installed, behind a guard that takes connections at every address of this machine."""

@@ -1,35 +1,14 @@
-"""Where the files of deploy/ are, and the programs of the system that look at them."""
+"""Where the files of deploy/ are, and how the programs of the system that look at them are run."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.against.programs import SYSTEM_PATH
+from tests.against.programs import program
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SAMPLE = DEPLOY / "smtpguard.toml"
-
-INSTALL = {
-    "systemd-analyze": "systemd",
-    "systemd-socket-activate": "systemd",
-    "systemd-tmpfiles": "systemd",
-    "logrotate": "logrotate",
-    "fail2ban-regex": "fail2ban",
-    "fail2ban-client": "fail2ban",
-    "postconf": "postfix",
-}
-
-
-def program(name: str) -> str:
-    """Return the path of a program of the system, or skip the test."""
-    found = shutil.which(name, path=SYSTEM_PATH)
-    if found is None:
-        pytest.skip(f"{name} is missing: apt-get install {INSTALL[name]}")
-    return found
 
 
 def run(name: str, *arguments: object, code: int = 0) -> str:

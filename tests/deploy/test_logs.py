@@ -4,7 +4,6 @@ import gzip
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ import pytest
 from tests.against.client import RawClient
 from tests.against.deadline import wait_until
 from tests.against.guard import Guard
+from tests.against.programs import program
 from tests.against.scripted import ScriptedStandIn
-from tests.deploy.artefacts import DEPLOY, program, run
+from tests.deploy.artefacts import DEPLOY, run
 
 LOGROTATE = DEPLOY / "logrotate" / "smtpguard"
 TMPFILES = DEPLOY / "tmpfiles.d" / "smtpguard.conf"
@@ -21,14 +21,6 @@ FAIL2BAN = Path("/etc/fail2ban")
 
 DAY = 86400.0
 """Seconds."""
-
-
-@pytest.fixture
-def mx() -> Iterator[ScriptedStandIn]:
-    """An upstream in a thread."""
-    stand_in = ScriptedStandIn()
-    yield stand_in
-    stand_in.close()
 
 
 def misbehave(guard: Guard, command: bytes = b"RCPT TO:<a@b>") -> None:

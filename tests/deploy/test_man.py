@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,16 +11,16 @@ import pytest
 
 from smtpguard.cli import main
 from smtpguard.config.describe import sections
+from tests.against.programs import program
+from tests.deploy.artefacts import DEPLOY, ROOT
 
-ROOT = Path(__file__).parents[2]
-MAN = ROOT / "deploy" / "man"
+MAN = DEPLOY / "man"
 PAGES = sorted(page.name for page in MAN.iterdir() if page.suffix in {".1", ".5"})
 
 
-def lint(*command: str | Path) -> list[str]:
+def lint(name: str, *arguments: str | Path) -> list[str]:
     """Return what a checker says."""
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"apt-get install {command[0]}")
+    command = [program(name), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.stdout.splitlines()
 

@@ -10,7 +10,8 @@ from tests.against import postfix
 from tests.against.client import RawClient
 from tests.against.deadline import free_port
 from tests.against.guard import Guard
-from tests.deploy.artefacts import DEPLOY, program, run
+from tests.against.programs import program
+from tests.deploy.artefacts import DEPLOY, run
 
 RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
 LINES = RUNBOOK.split("```master.cf\n", 1)[1].split("```", 1)[0]

@@ -15,20 +15,13 @@ import pytest
 
 from tests.against.client import RawClient
 from tests.against.deadline import free_port, wait_until
+from tests.against.programs import program
 from tests.against.scripted import ScriptedStandIn
-from tests.deploy.artefacts import ROOT, program
+from tests.deploy.artefacts import ROOT
 from tests.service.manager import Manager
 
 WATCHDOG = 0.5
 """Seconds of WatchdogSec=."""
-
-
-@pytest.fixture
-def mx() -> Iterator[ScriptedStandIn]:
-    """An upstream in a thread."""
-    stand_in = ScriptedStandIn()
-    yield stand_in
-    stand_in.close()
 
 
 @pytest.fixture

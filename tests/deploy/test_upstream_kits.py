@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.against import programs
 from tests.against.exim_heavy import heavy
 from tests.against.opensmtpd import opensmtpd
-from tests.deploy.artefacts import DEPLOY, program, run
+from tests.against.programs import exim, program
+from tests.deploy.artefacts import DEPLOY, run
 
 UPSTREAM = DEPLOY / "upstream"
 KITS = ("postfix", "exim", "opensmtpd", "haraka")
@@ -80,7 +80,7 @@ def test_exim_heavy_takes_the_line_and_light_does_not(tmp_path: Path) -> None:
     configuration = tmp_path / "exim.conf"
     configuration.write_text(f"primary_hostname = mx.up.example\nkeep_environment =\n{line}")
     assert "hosts_proxy = ${if eq{$received_port}{10025}{127.0.0.1}}" in exim_says(heavy(), configuration)
-    assert 'main option "hosts_proxy" unknown' in exim_says(Path(programs.exim()), configuration)
+    assert 'main option "hosts_proxy" unknown' in exim_says(Path(exim()), configuration)
 
 
 def test_opensmtpd_takes_the_line(tmp_path: Path) -> None:

@@ -187,8 +187,8 @@ class Stage:
         self.upstream.stream.close()
 
 
-async def _dialled(dial: Dial) -> Dialled:
-    return Dialled(await dial(), LINK.upstream)
+async def _dialled(dial: Dial, heard: bytes) -> Dialled:
+    return Dialled(await dial(), LINK.upstream, heard)
 
 
 @asynccontextmanager
@@ -199,11 +199,13 @@ async def staged(
     deadlines: Deadlines = Deadlines(),  # noqa: B008 - frozen
     policy: Policy | None = None,
     dial: Dial | None = None,
+    heard: bytes = b"",
     dispatcher: Dispatcher | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a relay over memory streams, or the given ones, and look after it that nothing is left.
 
-    With a dispatcher, which it runs, both pairs must be sockets.
+    `heard` is what UPSTREAM has said before the session begins. With a dispatcher, which the stage runs, both pairs
+    must be sockets.
     """
     stage = Stage(client or memory_pair(), upstream or memory_pair(), deadlines, policy or policy_for())
     async with trio.open_nursery() as outer:
@@ -212,7 +214,7 @@ async def staged(
             outer.start_soon(dispatcher.run)
         async with trio.open_nursery() as sessions:
             sessions.cancel_scope.deadline = trio.current_time() + LONGEST_TEST
-            sessions.start_soon(stage.relay.serve, partial(_dialled, dial or stage.dial), sessions, dispatcher)
+            sessions.start_soon(stage.relay.serve, partial(_dialled, dial or stage.dial, heard), sessions, dispatcher)
             yield stage
             with trio.move_on_after(LONGEST_END):
                 await stage.closed.wait()

@@ -36,6 +36,18 @@ def test_who_counts_as_one(one: str, other: str, same: bool) -> None:
     assert (client_of(one) == client_of(other)) is same
 
 
+def test_a_shut_gate() -> None:
+    """Nobody comes in, whatever the caps, and the setting is named; who is in goes as ever."""
+    gate = Gate(2, 2)
+    assert gate.enter("192.0.2.1") is None
+    gate.shut = "audit.on-failure"
+    assert [gate.enter(host) for host in ("192.0.2.1", "")] == ["audit.on-failure"] * 2
+    gate.leave("192.0.2.1")
+    gate.shut = ""
+    assert gate.enter("192.0.2.1") is None
+    assert gate.inside == 1
+
+
 def test_the_cap_per_client() -> None:
     """The third session of a client with room for two is turned away; other clients and a freed place are not."""
     gate = Gate(10, 2)

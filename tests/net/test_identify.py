@@ -12,8 +12,9 @@ from trio.testing import MockClock
 from smtpguard.config import Arrival
 from smtpguard.net import Door, Gate, Route, TcpStream, listen
 from smtpguard.net.identify import HEADER_DEADLINE, destination
-from smtpguard.net.proxy import header_v1, header_v2, local_v2
+from smtpguard.net.proxy import header_v1, header_v2
 from smtpguard.smtp import Finding, SessionEnded, policy_for
+from tests.net.headers import v2
 from tests.net.house import House, serving
 from tests.net.loopback import Client, connected
 from tests.net.stage import LINK
@@ -21,6 +22,7 @@ from tests.net.stage import LINK
 CLIENT, DIALLED = ("198.51.100.7", 4711), ("203.0.113.25", 25)
 V1 = header_v1(CLIENT, DIALLED)
 V2 = header_v2(CLIENT, DIALLED, session_id="unique")
+LOCAL = v2(0x20, 0x00)
 
 
 @asynccontextmanager
@@ -82,7 +84,7 @@ async def test_what_else_the_header_tells(jumping_clock: MockClock) -> None:
 async def test_a_check_of_the_balancer(jumping_clock: MockClock) -> None:
     """LOCAL: the connection is the balancer's own."""
     async with balanced() as (house, port):
-        client = await begun(port, local_v2(), b"QUIT\r\n")
+        client = await begun(port, LOCAL, b"QUIT\r\n")
         await client.hears(b"220", b"221", b"")
         client.close()
     (link,) = [link for link, event in house.seen if isinstance(event, SessionEnded)]
@@ -200,10 +202,10 @@ def test_what_was_dialled() -> None:
 async def test_a_balancer_is_never_limited(jumping_clock: MockClock) -> None:
     """Its own connections have no cap but that on all sessions."""
     async with balanced(gate=Gate(3, 1)) as (house, port):
-        checks = [await begun(port, local_v2()) for _ in range(3)]
+        checks = [await begun(port, LOCAL) for _ in range(3)]
         for check in checks:
             await check.hears(b"220")
-        over = await begun(port, local_v2())
+        over = await begun(port, LOCAL)
         await over.hears(b"421 4.7.0", b"")
         for check in (*checks, over):
             check.close()

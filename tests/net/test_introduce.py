@@ -48,9 +48,10 @@ async def test_the_second_greeting_is_the_session_s(autojump_clock: MockClock) -
     assert lines[1:] == [SAID]
 
 
-async def test_no_service(autojump_clock: MockClock) -> None:
-    """A greeting that is none is the client's to hear; nothing is said to it."""
-    assert await spoken(b"554 go away\r\n") == (b"554 go away\r\n", [])
+@pytest.mark.parametrize("behind", [b"", b"421 gone\r\n", b"4"])
+async def test_no_service(autojump_clock: MockClock, behind: bytes) -> None:
+    """A greeting that is none is the client's to hear, and what came behind it; nothing is said to it."""
+    assert await spoken(b"554 go away\r\n" + behind) == (b"554 go away\r\n" + behind, [])
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,8 @@ async def test_no_service(autojump_clock: MockClock) -> None:
         ((GREETING, HELLO, b"250 ok\r\n"), "it answers XCLIENT with 250"),
         ((GREETING, HELLO, AGAIN + b"250 and more\r\n"), "it says more than its greeting behind XCLIENT"),
         ((GREETING, b"nonsense\r\n"), "it went before its greeting"),
+        ((GREETING, HELLO + AGAIN, AGAIN), "it says more than its reply to our EHLO"),
+        ((GREETING + b"250 mx\r\n", HELLO, AGAIN), "it offers us no XCLIENT with ADDR"),
         ((b"",), "it went before its greeting"),
         ((GREETING,), "it went before its greeting"),
     ],

@@ -1,109 +1,96 @@
 """The PROXY protocol by octets laid out by hand after the specification: what is read, what is refused and when."""
 
+from functools import partial
+
 import pytest
 
 from smtpguard.net.proxy import BadHeader, Header, HeaderReader
 from tests.net.headers import IPV4, IPV6, MAPPED, SIGNATURE, read, tls, tlv, v2
 
 
-def v1_header(source_ip: str, source_port: int, destination_ip: str, destination_port: int) -> Header:
-    """Return what a line says."""
+def header(
+    version: int,
+    source: tuple[str, int],
+    destination: tuple[str, int],
+    *,
+    unique_id: bytes = b"",
+    tls: bool = False,
+    tls_version: str = "",
+) -> Header:
+    """Return what a header says."""
     return Header(
-        version=1,
+        version=version,
         local=False,
-        source_ip=source_ip,
-        source_port=source_port,
-        destination_ip=destination_ip,
-        destination_port=destination_port,
-    )
-
-
-def v2_header(unique_id: bytes = b"", tls: bool = False, tls_version: str = "") -> Header:
-    """Return what a header with `IPV4` says."""
-    return Header(
-        version=2,
-        local=False,
-        source_ip="198.51.100.7",
-        source_port=43130,
-        destination_ip="192.0.2.25",
-        destination_port=25,
+        source_ip=source[0],
+        source_port=source[1],
+        destination_ip=destination[0],
+        destination_port=destination[1],
         unique_id=unique_id,
         tls=tls,
         tls_version=tls_version,
     )
 
 
+of_ipv4 = partial(header, 2, ("198.51.100.7", 43130), ("192.0.2.25", 25))
+"""What a header with `IPV4` says."""
+
 CHECKED = v2(0x21, 0x11, IPV4 + tlv(0x05, b"0123456789ab") + tlv(0x03, bytes.fromhex("0f570fe8")))
 
 GOOD = {
     "v1 IPv4": (
         b"PROXY TCP4 198.51.100.7 192.0.2.25 43130 25\r\n",
-        v1_header("198.51.100.7", 43130, "192.0.2.25", 25),
+        header(1, ("198.51.100.7", 43130), ("192.0.2.25", 25)),
     ),
-    "v1 shortest IPv4, ports 0": (b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n", v1_header("0.0.0.0", 0, "0.0.0.0", 0)),
+    "v1 shortest IPv4, ports 0": (b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n", header(1, ("0.0.0.0", 0), ("0.0.0.0", 0))),
     "v1 longest IPv4": (
         b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n",
-        v1_header("255.255.255.255", 65535, "255.255.255.255", 65535),
+        header(1, ("255.255.255.255", 65535), ("255.255.255.255", 65535)),
     ),
-    "v1 shortest IPv6": (b"PROXY TCP6 :: ::1 1 25\r\n", v1_header("::", 1, "::1", 25)),
+    "v1 shortest IPv6": (b"PROXY TCP6 :: ::1 1 25\r\n", header(1, ("::", 1), ("::1", 25))),
     "v1 longest IPv6": (
         b"PROXY TCP6 FFFF:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
-        v1_header(":".join(["ffff"] * 8), 65535, ":".join(["ffff"] * 8), 65535),
+        header(1, (":".join(["ffff"] * 8), 65535), (":".join(["ffff"] * 8), 65535)),
     ),
     "v1 upper case and leading zeros in IPv6": (
         b"PROXY TCP6 2001:0DB8::000A 2001:db8:0:0:0:0:0:19 1 25\r\n",
-        v1_header("2001:db8::a", 1, "2001:db8::19", 25),
+        header(1, ("2001:db8::a", 1), ("2001:db8::19", 25)),
     ),
     "v1 mapped": (
         b"PROXY TCP6 ::ffff:198.51.100.7 ::ffff:c000:219 1 25\r\n",
-        v1_header("198.51.100.7", 1, "192.0.2.25", 25),
+        header(1, ("198.51.100.7", 1), ("192.0.2.25", 25)),
     ),
     "v1 UNKNOWN": (b"PROXY UNKNOWN\r\n", Header(version=1, local=True)),
     "v1 UNKNOWN with more": (b"PROXY UNKNOWN ::1 \0\xff x\r\n", Header(version=1, local=True)),
     "v1 UNKNOWN of 107 octets": (b"PROXY UNKNOWN " + b"f" * 91 + b"\r\n", Header(version=1, local=True)),
-    "v2 IPv4": (v2(0x21, 0x11, IPV4), v2_header()),
+    "v2 IPv4": (v2(0x21, 0x11, IPV4), of_ipv4()),
     "v2 IPv6": (
         v2(0x21, 0x21, IPV6),
-        Header(
-            version=2,
-            local=False,
-            source_ip="2001:db8::7",
-            source_port=65535,
-            destination_ip="2001:db8::19",
-            destination_port=0,
-        ),
+        header(2, ("2001:db8::7", 65535), ("2001:db8::19", 0)),
     ),
     "v2 mapped": (
         v2(0x21, 0x21, MAPPED),
-        Header(
-            version=2,
-            local=False,
-            source_ip="198.51.100.7",
-            source_port=1,
-            destination_ip="2001:db8::19",
-            destination_port=25,
-        ),
+        header(2, ("198.51.100.7", 1), ("2001:db8::19", 25)),
     ),
     "v2 LOCAL": (v2(0x20, 0x00), Header(version=2, local=True)),
     "v2 LOCAL with addresses": (v2(0x20, 0x11, IPV4), Header(version=2, local=True)),
     "v2 LOCAL of any family, any block": (v2(0x20, 0xFF, b"\x05\xff"), Header(version=2, local=True)),
     "v2 UNSPEC": (v2(0x21, 0x00), Header(version=2, local=True)),
     "v2 UNSPEC stream with a block": (v2(0x21, 0x01, b"junk"), Header(version=2, local=True)),
-    "v2 unique id": (v2(0x21, 0x11, IPV4 + tlv(5, b"\0" * 128)), v2_header(unique_id=b"\0" * 128)),
+    "v2 unique id": (v2(0x21, 0x11, IPV4 + tlv(5, b"\0" * 128)), of_ipv4(unique_id=b"\0" * 128)),
     "v2 NOOP, unknown, twice": (
         v2(0x21, 0x11, IPV4 + tlv(4, b"") + tlv(4, b"pad") + tlv(0xEE, b"") + tlv(0xEE, b"x") + tlv(5, b"id")),
-        v2_header(unique_id=b"id"),
+        of_ipv4(unique_id=b"id"),
     ),
     "v2 TLS": (
         v2(0x21, 0x11, IPV4 + tls(1, tlv(0x23, b"AES"), tlv(0x21, b"TLSv1.3"))),
-        v2_header(tls=True, tls_version="TLSv1.3"),
+        of_ipv4(tls=True, tls_version="TLSv1.3"),
     ),
-    "v2 TLS, a client's certificate, no version": (v2(0x21, 0x11, IPV4 + tls(7)), v2_header(tls=True)),
-    "v2 no TLS": (v2(0x21, 0x11, IPV4 + tls(6, tlv(0x21, b"TLSv1.3"))), v2_header()),
-    "v2 TLS version not printable": (v2(0x21, 0x11, IPV4 + tls(1, tlv(0x21, b"TLS\n"))), v2_header(tls=True)),
-    "v2 TLS version of 33": (v2(0x21, 0x11, IPV4 + tls(1, tlv(0x21, b"T" * 33))), v2_header(tls=True)),
-    "v2 CRC32c": (CHECKED, v2_header(unique_id=b"0123456789ab")),
-    "v2 longest": (v2(0x21, 0x11, IPV4 + tlv(4, bytes(2048 - 15))), v2_header()),
+    "v2 TLS, a client's certificate, no version": (v2(0x21, 0x11, IPV4 + tls(7)), of_ipv4(tls=True)),
+    "v2 no TLS": (v2(0x21, 0x11, IPV4 + tls(6, tlv(0x21, b"TLSv1.3"))), of_ipv4()),
+    "v2 TLS version not printable": (v2(0x21, 0x11, IPV4 + tls(1, tlv(0x21, b"TLS\n"))), of_ipv4(tls=True)),
+    "v2 TLS version of 33": (v2(0x21, 0x11, IPV4 + tls(1, tlv(0x21, b"T" * 33))), of_ipv4(tls=True)),
+    "v2 CRC32c": (CHECKED, of_ipv4(unique_id=b"0123456789ab")),
+    "v2 longest": (v2(0x21, 0x11, IPV4 + tlv(4, bytes(2048 - 15))), of_ipv4()),
 }
 
 PIECES = pytest.mark.parametrize("at_once", [1, 2, 7, 1 << 16])

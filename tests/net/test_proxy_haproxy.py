@@ -3,11 +3,8 @@
 HAProxy is given its listening socket, so that no port is guessed and no connection is made to see whether it listens.
 """
 
-import os
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,37 +12,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from smtpguard.net.proxy import Header, HeaderReader, header_v1, header_v2, local_v2
-from tests.against.programs import SYSTEM_PATH
+from smtpguard.net.proxy import Header, HeaderReader, header_v1, header_v2
+from tests.against.haproxy import running
 from tests.net.loopback import DEADLINE, has_ipv6
-
-SETTINGS = """\
-global
-    nbthread 1
-    maxconn 20
-defaults
-    mode tcp
-    timeout connect 10s
-    timeout client 1m
-    timeout server 1m
-listen smtp
-    bind fd@{descriptor} {bind}
-    unique-id-format session-%[src_port]-%[fc_pp_unique_id]
-    server next 127.0.0.1:{port} {server}
-"""
 
 Ends = tuple[tuple[str, int], socket.socket]
 
 TELL_ALL = "send-proxy-v2 proxy-v2-options ssl,cert-cn,ssl-cipher,unique-id,crc32c,authority"
-
-
-@pytest.fixture(scope="module")
-def haproxy() -> str:
-    """The program, or no test."""
-    found = shutil.which("haproxy", path=SYSTEM_PATH)
-    if found is None:
-        pytest.skip("haproxy is missing: apt-get install haproxy")
-    return found
 
 
 @pytest.fixture
@@ -57,27 +30,19 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(program: str, folder: Path, server: str, bind: str = "", host: str = "127.0.0.1") -> Iterator[Ends]:
+def between(folder: Path, server: str, bind: str = "", host: str = "127.0.0.1") -> Iterator[Ends]:
     """Run HAProxy; hand out where it listens, and the listener to which it connects."""
     with ExitStack() as stack:
         behind = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         behind.settimeout(DEADLINE)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         front = stack.enter_context(socket.create_server((host, 0), family=family))
-        settings = folder / "haproxy.cfg"
-        settings.write_text(
-            SETTINGS.format(descriptor=front.fileno(), bind=bind, port=behind.getsockname()[1], server=server)
+        lines = (
+            f"bind fd@{front.fileno()} {bind}",
+            "unique-id-format session-%[src_port]-%[fc_pp_unique_id]",
+            f"server next 127.0.0.1:{behind.getsockname()[1]} {server}",
         )
-        process = subprocess.Popen(
-            [program, "-db", "-q", "-f", str(settings)],
-            pass_fds=[front.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", "")},
-        )
-        stack.callback(process.wait)
-        stack.callback(process.kill)
+        stack.enter_context(running(folder, lines, [front.fileno()]))
         yield front.getsockname()[:2], behind
 
 
@@ -104,12 +69,12 @@ def told(header: Header) -> tuple[tuple[str, int], tuple[str, int]]:
 @pytest.mark.parametrize(
     ("server", "version"), [("send-proxy", 1), ("send-proxy-v2", 2), ("send-proxy-v2-ssl", 2), (TELL_ALL, 2)]
 )
-def test_headers_of_haproxy(haproxy: str, tmp_path: Path, host: str, server: str, version: int) -> None:
+def test_headers_of_haproxy(tmp_path: Path, host: str, server: str, version: int) -> None:
     """CLIENT's own endpoints arrive, the unique id where HAProxy was told to send it, and CLIENT's octets behind."""
     if host == "::1" and not has_ipv6():
         pytest.skip("no IPv6 on loopback")
     with (
-        running(haproxy, tmp_path, server, host=host) as (front, behind),
+        between(tmp_path, server, host=host) as (front, behind),
         socket.create_connection(front, DEADLINE) as client,
     ):
         client.sendall(b"NOOP\r\n")
@@ -120,13 +85,13 @@ def test_headers_of_haproxy(haproxy: str, tmp_path: Path, host: str, server: str
         assert header.unique_id == unique_id
 
 
-def test_tls_before_haproxy(haproxy: str, tmp_path: Path, certificate: Path) -> None:
+def test_tls_before_haproxy(tmp_path: Path, certificate: Path) -> None:
     """Where HAProxy ends the TLS, its version arrives."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     bind = f"ssl crt {certificate}"
     with (
-        running(haproxy, tmp_path, TELL_ALL, bind) as (front, behind),
+        between(tmp_path, TELL_ALL, bind) as (front, behind),
         socket.create_connection(front, DEADLINE) as plain,
         context.wrap_socket(plain, server_hostname="mail.example") as client,
     ):
@@ -136,9 +101,9 @@ def test_tls_before_haproxy(haproxy: str, tmp_path: Path, certificate: Path) -> 
         assert (header.tls, header.tls_version, rest) == (True, client.version(), b"NOOP\r\n")
 
 
-def test_probe_of_haproxy(haproxy: str, tmp_path: Path) -> None:
+def test_probe_of_haproxy(tmp_path: Path) -> None:
     """A health check says that it is HAProxy's own connection."""
-    with running(haproxy, tmp_path, "send-proxy-v2 check check-send-proxy inter 1s") as (_, behind):
+    with between(tmp_path, "send-proxy-v2 check check-send-proxy inter 1s") as (_, behind):
         assert arrived(behind) == (Header(version=2, local=True), b"")
 
 
@@ -156,14 +121,14 @@ SOURCES = [(("198.51.100.7", 43122), ("192.0.2.25", 25)), (("2001:db8::7", 43122
 @pytest.mark.parametrize(("source", "destination"), SOURCES)
 @pytest.mark.parametrize("version", [1, 2])
 def test_haproxy_takes_ours(
-    haproxy: str, tmp_path: Path, source: tuple[str, int], destination: tuple[str, int], version: int
+    tmp_path: Path, source: tuple[str, int], destination: tuple[str, int], version: int
 ) -> None:
     """HAProxy reads our header, checks its checksum, and tells the same endpoints in its own header."""
     written = header_v1(source, destination)
     if version == 2:
         written = header_v2(source, destination, session_id="01JDFZ8Q0V7M", tls_version="TLSv1.3", cipher="AES")
     with (
-        running(haproxy, tmp_path, TELL_ALL, "accept-proxy") as (front, behind),
+        between(tmp_path, TELL_ALL, "accept-proxy") as (front, behind),
         socket.create_connection(front, DEADLINE) as client,
     ):
         client.sendall(written + b"NOOP\r\n")
@@ -172,24 +137,13 @@ def test_haproxy_takes_ours(
     assert header.unique_id == (b"session-43122-01JDFZ8Q0V7M" if version == 2 else b"session-43122-")
 
 
-def test_haproxy_refuses_a_wrong_checksum(haproxy: str, tmp_path: Path) -> None:
+def test_haproxy_refuses_a_wrong_checksum(tmp_path: Path) -> None:
     """So the checksum of the test above was really looked at."""
     written = bytearray(header_v2(*SOURCES[0], session_id="01JDFZ8Q0V7M"))
     written[-1] ^= 1
     with (
-        running(haproxy, tmp_path, "send-proxy", "accept-proxy") as (front, _),
+        between(tmp_path, "send-proxy", "accept-proxy") as (front, _),
         socket.create_connection(front, DEADLINE) as client,
     ):
         client.sendall(written)
         assert ended(client)
-
-
-def test_haproxy_takes_our_probe(haproxy: str, tmp_path: Path) -> None:
-    """With LOCAL, HAProxy goes by the connection itself."""
-    with (
-        running(haproxy, tmp_path, "send-proxy", "accept-proxy") as (front, behind),
-        socket.create_connection(front, DEADLINE) as client,
-    ):
-        client.sendall(local_v2() + b"NOOP\r\n")
-        header, _ = arrived(behind)
-        assert told(header) == (client.getsockname(), front)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtpguard.net.proxy import header_v1, header_v2, local_v2
+from smtpguard.net.proxy import header_v1, header_v2
 from smtpguard.net.proxy.crc32c import crc32c
 from tests.net.headers import IPV4, MAPPED, read, tlv, v2
 
@@ -48,11 +48,6 @@ def test_tls_without_cipher() -> None:
     """A cipher that is not known is not told."""
     written = header_v2(("198.51.100.7", 43130), ("192.0.2.25", 25), session_id="s", tls_version="TLSv1.2")
     assert written.endswith(bytes.fromhex("05 0001 73 20 000f 01 00000001 21 0007 544c5376312e32"))
-
-
-def test_local_block() -> None:
-    """LOCAL without any address: 16 octets."""
-    assert local_v2() == bytes.fromhex("0d0a0d0a000d0a515549540a 20 00 0000")
 
 
 def test_the_longest_that_we_write() -> None:

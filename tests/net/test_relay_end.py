@@ -207,6 +207,16 @@ async def test_a_bug_with_upstreams_octets(autojump_clock: MockClock) -> None:
     assert stage.end == "error"
 
 
+@pytest.mark.usefixtures("bug")
+async def test_a_bug_with_a_greeting_that_was_heard_ahead(autojump_clock: MockClock) -> None:
+    """The same before either reader has begun."""
+    async with staged(heard=b"220 BOOM\r\n") as stage:
+        stage.bugs_meant = 1
+        await stage.client.hears(b"421 4.3.0", b"")
+        stage.client.stream.close()
+    assert stage.end == "error"
+
+
 async def test_a_bug_in_the_dial(autojump_clock: MockClock) -> None:
     """A bug before there is an UPSTREAM ends that session the same way."""
 

@@ -51,6 +51,27 @@ async def test_a_pipelined_session_keeps_the_order(autojump_clock: MockClock) ->
     assert stage.findings == ["SG105"]
 
 
+@pytest.mark.parametrize("ahead", [1, 5, 6, 7, 8])
+async def test_a_greeting_that_was_heard_ahead(autojump_clock: MockClock, ahead: int) -> None:
+    """Behind XCLIENT the greeting, or its beginning, is there already: CLIENT hears it once, and what follows it."""
+    greeting = b"220 mx\r\n"
+    async with staged(heard=greeting[:ahead]) as stage:
+        await stage.upstream.stream.send_all(greeting[ahead:])
+        await stage.client.hears(b"220 mx")
+        await stage.command(b"EHLO c", *HELLO)
+        await stage.quit()
+    assert (stage.findings, stage.end) == ([], "quit")
+
+
+async def test_a_refusal_that_was_heard_ahead(autojump_clock: MockClock) -> None:
+    """UPSTREAM greets the client that it was told of with 421: CLIENT hears that, and the end."""
+    async with staged(heard=b"421 4.7.0 too many of you\r\n") as stage:
+        await stage.client.hears(b"421 4.7.0 too many of you", b"")
+        stage.client.stream.close()
+        stage.upstream.stream.close()
+    assert stage.findings == []
+
+
 async def test_nothing_is_forwarded_before_the_greeting(autojump_clock: MockClock) -> None:
     """CLIENT talks early: UPSTREAM gets it only behind its greeting."""
     async with staged() as stage:

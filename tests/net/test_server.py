@@ -95,6 +95,29 @@ async def test_one_too_many(jumping_clock: MockClock, gate: Gate, setting: str) 
         await _quit(third)
 
 
+async def test_a_shut_gate(jumping_clock: MockClock) -> None:
+    """421 4.3.0 with the session id and no rule, no UPSTREAM connection; who is in goes on; open again, it serves."""
+    gate = Gate(10, 10)
+    async with serving(gate=gate) as house:
+        first = await Client.dial(house.port)
+        await first.hears(b"220")
+        gate.shut = "audit.on-failure"
+        second = await Client.dial(house.port)
+        line = await second.line()
+        assert line.startswith(b"421 4.3.0 Service not available for now, try again later [")
+        assert len(line.split(b"[")[1]) == len(b"0123456789AB]")
+        await second.hears(b"")
+        second.close()
+        assert (house.upstreams, house.count(SessionStarted), house.warnings) == (1, 1, ["audit.on-failure"])
+        await first.say(b"NOOP")
+        await first.hears(b"250")
+        await _quit(first)
+        gate.shut = ""
+        third = await Client.dial(house.port)
+        await third.hears(b"220")
+        await _quit(third)
+
+
 async def test_one_too_many_that_talks_early(jumping_clock: MockClock) -> None:
     """Its input is read into the void, so that no RST destroys the 421."""
     async with serving(gate=Gate(0, 9)) as house:

@@ -33,6 +33,8 @@ PATTERNS: Final[list[tuple[str, dict[str, Any], str]]] = [
     ("SG105", {"data_refused": True, "rcpt_accepted": True, "accepted_messages": 1}, "no-rset-after-refused-data"),
     ("SG105", {"rcpt_refused": True}, "all-recipients-refused"),
     ("SG105", {"accepted_messages": 1, "rcpt_accepted": True}, "pooled-connection"),
+    ("SG105", {"rcpt_refused": True, "rcpt_accepted": True}, "pooled-connection"),
+    ("SG105", {"rcpt_accepted": True}, "unknown"),
     ("SG105", {}, "unknown"),
     ("SG105", {"chunk_refused": True}, "no-rset-after-refused-data"),
     ("SG106", {"chunk_refused": True}, "ignored-refusal"),

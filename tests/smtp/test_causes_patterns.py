@@ -95,7 +95,9 @@ REFUSED_BY_RULE: Final = {
     "message refused behind its dot, then mail twice": Row(
         CONTENT_REFUSED + transaction(), NEXT_MAIL, "SG105", "unknown"),
     "no rset behind all recipients": Row(RCPT_REFUSED, NEXT_MAIL, "SG105", "all-recipients-refused"),
-    "some recipients refused, then mail": Row(RCPT + SECOND, NEXT_MAIL, "SG105", "unknown"),
+    "some recipients refused, then mail": Row(RCPT + SECOND, NEXT_MAIL, "SG105", "pooled-connection"),
+    "some recipients refused, rset, then mail twice": Row(
+        RCPT + SECOND + RSET + transaction(), NEXT_MAIL, "SG105", "unknown"),
     "mail twice": Row(MAIL, NEXT_MAIL, "SG105", "unknown"),
     "rcpt, then mail": Row(RCPT, NEXT_MAIL, "SG105", "unknown"),
     # A connection used before.

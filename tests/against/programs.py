@@ -21,6 +21,7 @@ EXIM_LINES = (
 )
 
 PACKAGES = {
+    "chromium": "chromium",
     "fail2ban-client": "fail2ban",
     "fail2ban-regex": "fail2ban",
     "groff": "groff",
@@ -36,6 +37,8 @@ PACKAGES = {
     "systemd-analyze": "systemd",
     "systemd-socket-activate": "systemd",
     "systemd-tmpfiles": "systemd",
+    "tcpdump": "tcpdump",
+    "tshark": "tshark",
 }
 """Of Debian, by program."""
 

@@ -41,12 +41,6 @@ def test_who_when_how(tmp_path: Path) -> None:
     assert one.counts["octets_in"] == 97
     assert (one.peer, one.via, one.against_client.total()) == (None, "direct", 1)
     assert (one.unplaced, one.why_no_transcript) == ((), "")
-        None,
-        "direct",
-        1,
-        (),
-        "",
-    )
 
 
 def test_the_line_at_fault_bears_the_finding(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from smtpguard.smtp.flight import Flight
 from smtpguard.smtp.order import Facts
 from smtpguard.smtp.policy import ALWAYS_CLOSE, Policy, Ruling
 from smtpguard.smtp.syntax import Command
-from smtpguard.smtp.verdicts import Rule, Section
+from smtpguard.smtp.verdicts import CLOSE, REFUSE, Rule, Section
 from smtpguard.smtp.vocabulary import GROUP_END, State, Verb
 
 
@@ -99,7 +99,9 @@ def judge_sasl(policy: Policy, facts: Facts, command: Command, when: Circumstanc
     charges = []
     for rule in broken:
         ruling = policy.ruling(rule, authenticated=facts.authenticated)
-        charges.append(Charge(rule, ALWAYS_CLOSE if ruling.answered else ruling))
+        if ruling.enforced in (REFUSE, CLOSE):
+            ruling = Ruling(CLOSE if ruling.answered else ruling.verdict, CLOSE)
+        charges.append(Charge(rule, ruling))
     return weigh(charges)
 
 

@@ -152,3 +152,12 @@ def test_deadline_in_an_exchange() -> None:
         EHLO
         + "C>U AUTH LOGIN\nu>c 334 a\n? waiting=command\n-- expire\nG< 421 4.4.2 SG603\n! SG603 close\n= deadline cut"
     )
+
+
+def test_a_sasl_line_in_mode_observe() -> None:
+    """An exchange cannot go on without a line: what enforce would have done is a close, not a refusal."""
+    play(
+        EHLO + "C>U AUTH LOGIN\nu>c 334 a\nC>U SECRET\\n\\\n! SG301 note enforced=close\nu>c 535 No",
+        Profile.STRICT,
+        observing=True,
+    )

@@ -9,13 +9,15 @@ This room opens no socket and changes nothing on the machine; ports, accounts an
 """
 
 from smtpguard.config.address import Address, parse_address
-from smtpguard.config.listeners import Listener, listeners_of, session_policy
+from smtpguard.config.listeners import Listener, listeners_of, session_policy, transcript_exceptions
 from smtpguard.config.load import DEFAULT_FILE, Flags, Loaded, default_file, load
 from smtpguard.config.mistakes import ConfigError, Mistake
 from smtpguard.config.model import (
+    AddressPrivacy,
     Arrival,
     AuditSettings,
     Choice,
+    ClientPrivacy,
     Config,
     IdentitySettings,
     LimitSettings,
@@ -24,7 +26,9 @@ from smtpguard.config.model import (
     LogLevel,
     LogSettings,
     Mode,
+    OnFailure,
     PolicySettings,
+    PrivacySettings,
     Send,
     TimeoutSettings,
     TlsSettings,
@@ -33,9 +37,11 @@ from smtpguard.config.model import (
 __all__ = [
     "DEFAULT_FILE",
     "Address",
+    "AddressPrivacy",
     "Arrival",
     "AuditSettings",
     "Choice",
+    "ClientPrivacy",
     "Config",
     "ConfigError",
     "Flags",
@@ -49,7 +55,9 @@ __all__ = [
     "LogSettings",
     "Mistake",
     "Mode",
+    "OnFailure",
     "PolicySettings",
+    "PrivacySettings",
     "Send",
     "TimeoutSettings",
     "TlsSettings",
@@ -58,4 +66,5 @@ __all__ = [
     "load",
     "parse_address",
     "session_policy",
+    "transcript_exceptions",
 ]

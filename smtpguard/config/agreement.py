@@ -6,19 +6,17 @@ disagreements  of a Config whose values are all right
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Any, Final
 
-from smtpguard.config.address import Address
+from smtpguard.config.address import LOCALHOST, Address
 from smtpguard.config.lines import KeyPath
 from smtpguard.config.listeners import Listener, listeners_of
-from smtpguard.config.model import Config
+from smtpguard.config.model import AuditSettings, Config, OnFailure
 
 Complaint = tuple[KeyPath, str]
 """Where, and what is allowed there."""
 
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-LOCALHOST: Final = "localhost"
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _NAME_RULE: Final = "a name of a-z, 0-9 and '-', 32 characters at most, such as 'public'"
@@ -42,13 +40,24 @@ def outline(tree: dict[str, Any]) -> Iterator[Complaint]:
 
 
 def disagreements(config: Config) -> Iterator[Complaint]:
-    """Find a group without its user, addresses that two listeners want, and loops that can be seen."""
+    """Find a group without its user, evidence that contradicts itself, addresses that two listeners want, and loops
+    that can be seen."""
     if config.group is not None and config.user is None:
         yield ("group",), "only beside `user`; root that changes its group alone is root still"
+    yield from _evidence(config.audit)
     listeners = listeners_of(config)
     yield from _twice(listeners)
     for listener in listeners:
         yield from _loops(listener, listeners)
+
+
+def _evidence(audit: AuditSettings) -> Iterator[Complaint]:
+    if audit.on_failure is OnFailure.REFUSE and audit.directory is None:
+        yield ("audit", "on-failure"), "only beside `audit.directory`; without it nothing is written that could fail"
+    for place, network in enumerate(audit.transcript_never):
+        if network in audit.transcript_always:
+            told = f"each network in one of the two lists; {network} is in audit.transcript-always too"
+            yield ("audit", "transcript-never", place), told
 
 
 def _twice(listeners: tuple[Listener, ...]) -> Iterator[Complaint]:
@@ -65,7 +74,7 @@ def _loops(listener: Listener, all_listeners: tuple[Listener, ...]) -> Iterator[
     own = [address for each in all_listeners for address in each.addresses]
     for upstream in listener.upstreams:
         for address in own:
-            if address.port == upstream.port and _reaches(upstream.host, address.host):
+            if address.port == upstream.port and _reaches(upstream, address):
                 yield _upstream_key(listener), f"another program's address; {address} is our own listener"
                 return
 
@@ -78,16 +87,9 @@ def _upstream_key(listener: Listener) -> KeyPath:
     return ("upstream",) if listener.key == "listen" else ("listener", listener.name, "upstream")
 
 
-def _reaches(dialled: str, listening: str) -> bool:
+def _reaches(dialled: Address, listening: Address) -> bool:
     """Tell whether a dial to one host surely meets a listener on the other."""
-    if dialled in (listening, *WILDCARDS):
+    if dialled.host in (listening.host, *WILDCARDS):
         return True
-    local = _is_loopback(dialled)
-    return local and (listening in WILDCARDS or (LOCALHOST in (dialled, listening) and _is_loopback(listening)))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == LOCALHOST
+    named = LOCALHOST in (dialled.host, listening.host)
+    return dialled.is_loopback and (listening.host in WILDCARDS or (named and listening.is_loopback))

@@ -24,6 +24,7 @@ from smtpguard.config.values import (
     parse_forbidden_word,
     parse_network,
     parse_path,
+    parse_size,
     parse_target,
     parse_verdict,
     rule_to_change,
@@ -108,6 +109,14 @@ KINDS: Final[Mapping[Callable[[object], object] | type, Kind]] = {
             "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)?$",
         },
     ),
+    parse_size: Kind(
+        'octets, or text such as "500MB", "2GB", "1GiB"',
+        {
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "pattern": r"^([0-9]{1,18}|[0-9]{1,18}(\.[0-9]{1,9})?[KMGT]i?B)$",
+        },
+    ),
     parse_network: Kind(
         "an address or a network such as 192.0.2.0/24 or 2001:db8::/32, or a list of them",
         {"anyOf": [_NETWORK, {"type": "array", "items": _NETWORK}]},
@@ -147,6 +156,8 @@ EXAMPLES: Final[Mapping[KeyPath, object]] = {
     ("identity", "accept-proxy-from"): ["192.0.2.0/24"],
     ("limits", "sessions"): 1000,
     ("audit", "directory"): "/var/lib/smtpguard",
+    ("audit", "transcript-always"): ["192.0.2.0/24"],
+    ("audit", "transcript-never"): ["198.51.100.0/24"],
     ("listener", NAME, "address"): ["192.0.2.1:25", "[2001:db8::1]:25"],
     ("listener", NAME, "upstream"): ["mx-inside.example.net:10025"],
     ("listener", NAME, "upstream-choice"): "spread",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from smtpguard.config.address import Address
 from smtpguard.config.model import (
+    AuditSettings,
     Choice,
     Config,
     IdentitySettings,
@@ -17,7 +18,8 @@ from smtpguard.config.model import (
     PolicySettings,
     TlsSettings,
 )
-from smtpguard.smtp import Limits, Policy, table
+from smtpguard.config.values import Network
+from smtpguard.smtp import Limits, Policy, TranscriptMode, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _listeners(config: Config) -> Iterator[Listener]:
         )
 
 
-def session_policy(listener: Listener, limits: LimitSettings) -> Policy:
+def session_policy(listener: Listener, limits: LimitSettings, audit: AuditSettings) -> Policy:
     """Build what the engine needs to know of all this."""
     observing = listener.policy.mode is Mode.OBSERVE
     rulings = table(listener.policy.profile, observing=observing, changes=listener.policy.rules)
@@ -81,5 +83,15 @@ def session_policy(listener: Listener, limits: LimitSettings) -> Policy:
             command_line=limits.command_line,
         ),
         reply_rule_id=listener.policy.reply_rule_id,
+        # Where nothing is written nobody reads it.
+        transcript=audit.transcript if audit.directory else TranscriptMode.NEVER,
         forwarded_words=listener.policy.unsafe_forwarded_verbs,
     )
+
+
+def transcript_exceptions(audit: AuditSettings) -> tuple[tuple[Network, TranscriptMode], ...]:
+    """Return the networks of clients for whom another mode than `audit.transcript` holds, the longest prefix first."""
+    always = [(network, TranscriptMode.ALWAYS) for network in audit.transcript_always]
+    never = [(network, TranscriptMode.NEVER) for network in audit.transcript_never]
+    rows = sorted([*always, *never], key=lambda row: row[0].prefixlen, reverse=True)
+    return tuple(rows) if audit.directory else ()

@@ -17,10 +17,12 @@ from smtpguard.config.values import (
     ForbiddenWord,
     LogTarget,
     Networks,
+    Octets,
     RuleVerdicts,
     Seconds,
+    Size,
 )
-from smtpguard.smtp import COMMAND_LINE, SASL_LINE, Limits, Profile, TlsMode
+from smtpguard.smtp import COMMAND_LINE, SASL_LINE, Limits, Profile, TlsMode, TranscriptMode
 
 Count = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
@@ -96,6 +98,31 @@ class Choice(Enum):
     """One by the client's address; another where that cannot be reached."""
 
 
+class OnFailure(Enum):
+    """What becomes of new sessions while the audit cannot be written."""
+
+    CONTINUE = "continue"
+    REFUSE = "refuse"
+    """They are answered 421."""
+
+
+class AddressPrivacy(Enum):
+    """How mail addresses stand in the audit."""
+
+    KEEP = "keep"
+    HASH = "hash"
+    """A token for the local part, the same for the same address."""
+    DROP = "drop"
+
+
+class ClientPrivacy(Enum):
+    """How clients' addresses stand in the audit."""
+
+    KEEP = "keep"
+    TRUNCATE = "truncate"
+    """Without the host's bits."""
+
+
 class PolicySettings(Table):
     """What is done about findings."""
 
@@ -166,6 +193,37 @@ class AuditSettings(Table):
     directory: FilePath | None = Field(
         default=None, description="Where audit events are kept; unset: no events are written."
     )
+    retention_days: Count = Field(default=90, ge=0, description="Days that audit events are kept; 0: for ever.")
+    retention_size: Size = Field(
+        default=Octets(2_000_000_000),
+        description="Size of all audit events together; above it the oldest hours go. 0: no bound.",
+    )
+    on_failure: OnFailure = Field(
+        default=OnFailure.CONTINUE,
+        description="While events cannot be written, go on without (continue), or answer new clients 421 (refuse).",
+    )
+    transcript: TranscriptMode = Field(
+        default=TranscriptMode.ON_FINDING,
+        description="Keep the latest 200 lines of a session: where something was found (on-finding), always, or never.",
+    )
+    transcript_always: Networks = Field(
+        default=(), description="Networks of clients whose transcripts are always kept; the longest prefix speaks."
+    )
+    transcript_never: Networks = Field(default=(), description="Networks of clients whose transcripts are never kept.")
+
+
+class PrivacySettings(Table):
+    """What the audit does not tell of clients and their mail."""
+
+    addresses: AddressPrivacy = Field(
+        default=AddressPrivacy.KEEP,
+        description="Mail addresses in audit events: keep them, hash the local part with a secret key, or drop them.",
+    )
+    client_ip: ClientPrivacy = Field(
+        default=ClientPrivacy.KEEP,
+        description="Clients' addresses in audit events: keep them, or truncate them to /24 (IPv4) and /48 (IPv6). "
+        "The operator log keeps them, for fail2ban.",
+    )
 
 
 class LogSettings(Table):
@@ -233,6 +291,9 @@ class Config(Table):
     timeouts: TimeoutSettings = Field(default=TimeoutSettings(), description="How long each side may take.")
     limits: LimitSettings = Field(default=LimitSettings(), description="How much clients may ask for.")
     audit: AuditSettings = Field(default=AuditSettings(), description="The evidence.")
+    privacy: PrivacySettings = Field(
+        default=PrivacySettings(), description="What the audit does not tell of clients and their mail."
+    )
     log: LogSettings = Field(default=LogSettings(), description="The operator's log.")
     identity: IdentitySettings = Field(
         default=IdentitySettings(), description="Who the client is, and how the upstream learns it."

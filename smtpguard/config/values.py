@@ -1,4 +1,4 @@
-"""What a single setting may be, beyond numbers and words: addresses, durations, rule ids, forbidden verbs.
+"""What a single setting may be, beyond numbers and words: addresses, durations, sizes, rule ids, forbidden verbs.
 
 Each reader takes what TOML gave and returns the value, or raises ValueError whose text says what is allowed; `mistakes`
 prints that text behind the key and the value.
@@ -23,12 +23,25 @@ NETWORK: Final = "an address or a network in quotes, such as '192.0.2.0/24' or '
 
 DURATION: Final = "seconds above 0, or text such as '30s', '5m', '1h'"
 
+SIZE: Final = "octets, or text such as '500MB', '2GB', '1GiB'; 0: no bound"
+
 LOG_STREAMS: Final = ("stdout", "stderr", "journal", "syslog")
 """Where the operator log may go by name."""
 
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)?")
+_SIZE: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)([KMGT]i?B)?")
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?")
 _UNITS: Final = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+SIZES: Final = {
+    **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
+    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)},
+}
+"""Units of sizes, in octets."""
+
+
+class Octets(int):
+    """A size. A kind of its own, so that who prints it can choose a unit."""
 
 
 def similar(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -54,6 +67,18 @@ def parse_duration(value: object) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(DURATION)
     return seconds
+
+
+def parse_size(value: object) -> Octets:
+    """Return octets."""
+    if isinstance(value, str) and (read := _SIZE.fullmatch(value)) and (read[2] or read[1].isdigit()):
+        # By parts of whole numbers: 0.1 has no exact float.
+        whole, _, part = read[1].partition(".")
+        unit = SIZES.get(read[2], 1)
+        return Octets(int(whole) * unit + int(part or 0) * unit // 10 ** len(part))
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Octets(value)
+    raise ValueError(SIZE)
 
 
 def parse_forbidden_word(value: object) -> bytes:
@@ -175,6 +200,7 @@ NetworkText = Annotated[Network, PlainValidator(parse_network), WithJsonSchema({
 Networks = Annotated[tuple[NetworkText, ...], BeforeValidator(_listed)]
 AccountName = Annotated[str, PlainValidator(parse_account), WithJsonSchema({"type": "string"})]
 Seconds = Annotated[float, PlainValidator(parse_duration), WithJsonSchema({"type": ["number", "string"]})]
+Size = Annotated[Octets, PlainValidator(parse_size), WithJsonSchema({"type": ["integer", "string"]})]
 ForbiddenWord = Annotated[bytes, PlainValidator(parse_forbidden_word), WithJsonSchema({"type": "string"})]
 FilePath = Annotated[Path, PlainValidator(parse_path), WithJsonSchema({"type": "string"})]
 LogTarget = Annotated[str, PlainValidator(parse_target), WithJsonSchema({"type": "string"})]

@@ -12,6 +12,7 @@ from smtpguard.config.lines import KeyPath
 from smtpguard.config.load import Loaded
 from smtpguard.config.mistakes import shown_key
 from smtpguard.config.model import Config
+from smtpguard.config.values import SIZES, Octets
 from smtpguard.config.wording import common_path
 
 WIDTH: Final = 100
@@ -27,7 +28,7 @@ UNSET: Final = " Unset by default; an example:"
 _HEAD: Final = """\
 # Settings of smtpguard. A key behind a # stands at its default; take the # away to change it.
 # An address is HOST:PORT, with IPv6 [2001:db8::1]:25.
-# A duration is seconds, or text such as "30s", "5m", "1h".
+# A duration is seconds, or text such as "30s", "5m", "1h"; a size is octets, or "500MB", "2GB".
 # `smtpguard check -c FILE` says whether all is well, `smtpguard config show --origin` what holds.
 """
 
@@ -56,9 +57,11 @@ class Shown:
 
 
 def value_text(value: Any, *, lasting: bool = False) -> str:
-    """Write a value as TOML; a duration with its unit where that is a whole number."""
+    """Write a value as TOML; a duration or a size with its unit where that is a whole number."""
     if lasting:
         return _duration(value)
+    if isinstance(value, Octets):
+        return _size(value)
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(key)} = {value_text(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list):
@@ -72,6 +75,12 @@ def value_text(value: Any, *, lasting: bool = False) -> str:
 def _duration(seconds: float) -> str:
     units = [unit for unit, size in _UNITS.items() if seconds % size == 0]
     return f'"{int(seconds // _UNITS[units[0]])}{units[0]}"' if units else repr(seconds)
+
+
+def _size(octets: int) -> str:
+    units = [unit for unit, size in SIZES.items() if octets and octets % size == 0]
+    unit = max(units, key=lambda unit: SIZES[unit], default="")
+    return f'"{octets // SIZES[unit]}{unit}"' if unit else repr(int(octets))
 
 
 def _key(key: object) -> str:

@@ -7,6 +7,7 @@ cut: it is looked at when it is opened.
 Blocks; called from threads only. A pipe that somebody made non-blocking is waited for.
 """
 
+import fcntl
 import os
 import select
 import stat
@@ -56,6 +57,22 @@ class Appender:
     def gone(self) -> bool:
         """True if nobody can find the file any more: its last name was removed."""
         return os.fstat(self._fd).st_nlink == 0
+
+    @property
+    def empty(self) -> bool:
+        """True if nothing was written to the file, by nobody."""
+        return os.fstat(self._fd).st_size == 0
+
+    def hold(self) -> bool:
+        """Share a lock on the file for as long as it is open; False: somebody has it for himself."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            # A file system without locks; what they keep apart meets there only by a great chance.
+            return True
+        return True
 
     def is_at(self, path: Path) -> bool:
         """Tell whether this is the file of that name."""
@@ -114,13 +131,17 @@ class NamedFile:
     def write(self, lines: bytes) -> Loss:
         """Append whole lines; never raises `OSError`."""
         if not self._appender.is_at(self._path):
-            try:
-                fresh = Appender.open(self._path)
-            except OSError:
-                return self._appender.write(lines)
-            self._appender.close()
-            self._appender = fresh
+            self.reopen()
         return self._appender.write(lines)
+
+    def reopen(self) -> None:
+        """Leave the open file for the one that has the name now; it is made where there is none."""
+        try:
+            fresh = Appender.open(self._path)
+        except OSError:
+            return
+        self._appender.close()
+        self._appender = fresh
 
     def close(self) -> None:
         """Close it."""

@@ -13,19 +13,19 @@ where nobody is to blame: consequences, SG505, and what a setting declined.
 Absent is what would be null; what is false or zero in a `FindingRecord` is written.
 """
 
-from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from smtpguard.record.clock import elapsed, milliseconds
-from smtpguard.record.escape import ELLIPSIS, clean, cut, printable
+from smtpguard.record.clock import milliseconds
+from smtpguard.record.escape import ELLIPSIS, printable
 from smtpguard.record.identity import Numbering
+from smtpguard.record.privacy import PRIVACY, Privacy
+from smtpguard.record.session_end import narrowed, peer_of, summed_up
 from smtpguard.record.shapes import (
     SCHEMA,
     Action,
-    Counts,
     Ecs,
     Endpoint,
     EventPart,
@@ -36,12 +36,7 @@ from smtpguard.record.shapes import (
     PreviousPart,
     Response,
     RulePart,
-    SessionEndRecord,
     SessionPart,
-    ShortEvent,
-    ShortObserver,
-    ShortSession,
-    ShortSmtp,
     SmtpPart,
     Tls,
     protocol,
@@ -67,11 +62,6 @@ SESSION_END_SIZE: Final = 400
 UNIQUE_ID_SHOWN: Final = 512
 """Characters of a balancer's id of the connection: 128 octets, each escaped."""
 
-LISTENER_SHOWN: Final = 48
-"""Characters of a listener's name in a `session-end`: an IPv6 address with its port fits."""
-
-_MORE: Final = "more"
-
 _ACTIONS: Final[dict[Section, Action]] = {
     Section.ORDER: "sequence-violation",
     Section.FOREIGN: "sequence-violation",
@@ -87,12 +77,15 @@ _FACTS: Final = frozenset({"SG505"})
 class Auditor:
     """Makes lines of events. One per process: it counts them."""
 
-    __slots__ = ("_encode", "_hostname", "_version", "numbering")
+    __slots__ = ("_encode", "_hostname", "_privacy", "_version", "numbering")
 
-    def __init__(self, *, hostname: str, version: str, numbering: Numbering | None = None) -> None:
+    def __init__(
+        self, *, hostname: str, version: str, numbering: Numbering | None = None, privacy: Privacy = PRIVACY
+    ) -> None:
         self._encode = msgspec.json.Encoder().encode
         self._hostname = hostname
         self._version = version
+        self._privacy = privacy
         self.numbering = numbering or Numbering()
 
     def line(self, link: Link, at: float, event: Finding | Declined) -> bytes:
@@ -110,7 +103,7 @@ class Auditor:
             answer,
             rule.situation,
         )
-        line = printable(finding.line, LINE_SHOWN)
+        line = self._privacy.shown(finding.line, LINE_SHOWN)
         smtp = SmtpPart(
             schema=SCHEMA,
             boot=self.numbering.boot,
@@ -125,7 +118,7 @@ class Auditor:
             expected=tuple(verb.value for verb in finding.expected),
             line=line,
             line_truncated=line.endswith(ELLIPSIS) and not finding.line.endswith(b"..."),
-            previous=_previous(finding.previous),
+            previous=self._previous(finding.previous),
             cause=finding.cause.value,
             pipelined=finding.sent_ahead,
             consequence=finding.consequence,
@@ -134,7 +127,7 @@ class Auditor:
             verdict=finding.verdict.value,
             enforced=finding.enforced.value,
             violation_count=finding.violations,
-            detail=printable(finding.detail.encode(), DETAIL_SHOWN) or None,
+            detail=self._privacy.shown(finding.detail.encode(), DETAIL_SHOWN) or None,
         )
         named = RulePart(id=rule.id, name=rule.name, ruleset=f"smtpguard@{SCHEMA}", reference=rule.reference)
         return self._line(link, at, event, smtp, named, Tls(established=finding.tls))
@@ -151,7 +144,7 @@ class Auditor:
             state=declined.state.value,
             command=declined.verb.value,
             command_number=declined.sequence,
-            previous=_previous(declined.previous),
+            previous=self._previous(declined.previous),
             response=_response(declined.answer),
             forwarded=False,
             setting=declined.setting,
@@ -160,18 +153,29 @@ class Auditor:
 
     def session_end(self, link: Link, at: float, ended: SessionEnded) -> bytes:
         """Return the line of a session's end: of at most 400 octets, or with a transcript of at most 64 KiB."""
-        short = _short(self.numbering.next_id(at), link, at, ended)
+        record = summed_up(self.numbering.next_id(at), self._source(link), link, at, ended)
         if ended.transcript.lines:
-            lines, omitted = transcribed(ended.transcript, link.started)
-            return self._encode(replace(short, smtp=replace(short.smtp, transcript=lines, omitted=omitted))) + b"\n"
-        line = self._encode(short) + b"\n"
+            lines, omitted = transcribed(ended.transcript, link.started, self._privacy)
+            record = replace(record, smtp=replace(record.smtp, transcript=lines, omitted=omitted))
+            return self._encode(record) + b"\n"
+        line = self._encode(record) + b"\n"
         if len(line) <= SESSION_END_SIZE:
             return line
-        for narrower in _narrower(short, SESSION_END_SIZE, len(line)):
+        for narrower in narrowed(record, SESSION_END_SIZE, len(line)):
             line = self._encode(narrower) + b"\n"
             if len(line) <= SESSION_END_SIZE:
                 break
         return line
+
+    def _previous(self, previous: Previous | None) -> PreviousPart | None:
+        if previous is None:
+            return None
+        text = self._privacy.shown(previous.text, REPLY_SHOWN)
+        return PreviousPart(command=previous.verb.value, reply_code=previous.code, reply_text=text)
+
+    def _source(self, link: Link) -> Endpoint:
+        ip, port = self._privacy.client(link.client_ip, link.client_port)
+        return Endpoint(ip=ip, port=port)
 
     def _event(self, at: float, kind: Kind, action: Action, answer: Answer | None, reason: str) -> EventPart:
         return EventPart(
@@ -200,7 +204,7 @@ class Auditor:
             ecs=Ecs(),
             event=event,
             rule=rule,
-            source=Endpoint(ip=link.client_ip, port=link.client_port),
+            source=self._source(link),
             destination=Endpoint(ip=link.local_ip, port=link.local_port),
             network=Network(protocol="smtp", transport="tcp", type="ipv6" if ":" in link.client_ip else "ipv4"),
             tls=tls,
@@ -212,106 +216,15 @@ class Auditor:
         return self._encode(record) + b"\n"
 
 
-def _short(identifier: str, link: Link, at: float, ended: SessionEnded) -> SessionEndRecord:
-    return SessionEndRecord(
-        timestamp=milliseconds(at),
-        event=ShortEvent(id=identifier),
-        source=Endpoint(ip=link.client_ip, port=link.client_port),
-        observer=ShortObserver(name=clean(link.listener, LISTENER_SHOWN)),
-        smtp=ShortSmtp(
-            session=ShortSession(id=link.session_id, via=link.via, peer=_peer(link)),
-            close=ended.close.value,
-            secs=elapsed(link.started, at),
-            visible=_visibility(ended),
-            proto=protocol(ended.esmtp, ended.tls, ended.authenticated),
-            counts=_counts(ended),
-            rules=ended.rules,
-            helo=printable(ended.hello, len(ended.hello) * 4),
-        ),
-    )
-
-
-def _narrower(record: SessionEndRecord, size: int, length: int) -> Iterator[SessionEndRecord]:
-    """Yield the record with less and less in it. What other events hold too goes before what only this one holds.
-
-    First the end of the hello; then how the client's address came, the end of the listener's name, and the rules that
-    fired least, which the session's findings name as well.
-    """
-    excess = length - size
-    helo, listener = record.smtp.helo, record.observer.name
-    record = replace(record, smtp=replace(record.smtp, helo=_less(helo, excess)))
-    yield record
-    # Without a hello its key is gone, too; to be cut a little too much matters to nobody.
-    excess -= len(helo) - len(record.smtp.helo)
-    bare = ShortSession(id=record.smtp.session.id)
-    excess -= len(msgspec.json.encode(record.smtp.session)) - len(msgspec.json.encode(bare))
-    record = replace(record, smtp=replace(record.smtp, session=bare))
-    yield record
-    record = replace(record, observer=replace(record.observer, name=_less(listener, excess)))
-    yield record
-    rules = record.smtp.rules
-    while rules.keys() - {_MORE}:
-        rules = _fewer(rules)
-        yield replace(record, smtp=replace(record.smtp, rules=rules))
-    yield replace(record, smtp=replace(record.smtp, rules={}))
-
-
-def _less(text: str, excess: int) -> str:
-    """Cut text by `excess` characters, `...` included; the empty text if that is more than it has."""
-    room = len(text) - max(0, excess) - len(ELLIPSIS)
-    return cut(text, room) if room > 0 else ""
-
-
-def _visibility(ended: SessionEnded) -> Literal["full", "until-starttls", "none"]:
-    if ended.not_smtp:
-        return "none"
-    return "until-starttls" if ended.opaque else "full"
-
-
-def _counts(ended: SessionEnded) -> Counts:
-    accepted = said = 0
-    for one_accepted, one_said in ended.commands.values():
-        accepted += one_accepted
-        said += one_said
-    return Counts(
-        commands_said=said,
-        commands_accepted=accepted,
-        messages_accepted=ended.accepted_messages,
-        messages_refused=ended.refused_messages,
-        violations=ended.violations,
-        consequences=ended.consequences,
-        octets_in=ended.octets_in,
-        octets_out=ended.octets_out,
-    )
-
-
-def _fewer(rules: dict[str, int]) -> dict[str, int]:
-    """Move the rule that fired least under `more`."""
-    rarest = min(rules.keys() - {_MORE}, key=lambda rule_id: (rules[rule_id], rule_id))
-    rest = {rule_id: count for rule_id, count in rules.items() if rule_id not in (rarest, _MORE)}
-    return {**rest, _MORE: rules.get(_MORE, 0) + rules[rarest]}
-
-
 def _session(link: Link) -> SessionPart:
     return SessionPart(
         id=link.session_id,
         start=milliseconds(link.started),
         via=link.via,
-        peer=_peer(link),
+        peer=peer_of(link),
         unique_id=printable(link.unique_id, UNIQUE_ID_SHOWN),
         tls_before=link.tls_before,
     )
-
-
-def _peer(link: Link) -> Endpoint | None:
-    return Endpoint(ip=link.peer_ip, port=link.peer_port) if link.peer_ip else None
-
-
-def _previous(previous: Previous | None) -> PreviousPart | None:
-    if previous is None:
-        return None
-    text = printable(previous.text, REPLY_SHOWN)
-    return PreviousPart(command=previous.verb.value, reply_code=previous.code, reply_text=text)
 
 
 def _response(answer: Answer | None) -> Response | None:

@@ -116,9 +116,9 @@ class OperatorLog:
         Raises:
             OSError: the file cannot be opened.
         """
-        write, self._close = _writer(settings)
+        write, self._close, renew = _writer(settings)
         self.threshold = settings.threshold
-        self.lane = Lane(write)
+        self.lane = Lane(write, renew=renew)
         self._form = Form(settings, hostname=hostname, pid=os.getpid())
         logger.remove()
         # Level 0: batches are sifted before they come here, and other people's records in `_take`.
@@ -182,11 +182,11 @@ def _foreign(record: "Record") -> Iterator[Line]:
         yield from stack(at, exception.value)
 
 
-def _writer(settings: LogSettings) -> tuple[Callable[[Batch], Loss], Callable[[], None]]:
-    """Return what writes a batch to the target, and what closes it."""
+def _writer(settings: LogSettings) -> tuple[Callable[[Batch], Loss], Callable[[], None], Callable[[], None] | None]:
+    """Return what writes a batch to the target, what closes it, and what opens it afresh, where it has a name."""
     if settings.target == "syslog":
         syslog = Syslog(TAG)
-        return syslog.write, syslog.close
+        return syslog.write, syslog.close, None
     streams = {"stdout": sys.stdout, "journal": sys.stdout, "stderr": sys.stderr}
     if settings.target in streams:
         opened = streams[settings.target]
@@ -194,9 +194,9 @@ def _writer(settings: LogSettings) -> tuple[Callable[[Batch], Loss], Callable[[]
         if opened is None:
             raise OSError(errno.EBADF, "it is closed")
         stream = Appender(opened.fileno())
-        return lambda batch: stream.write(b"".join(lines for _, lines in batch)), _nothing
+        return lambda batch: stream.write(b"".join(lines for _, lines in batch)), _nothing, None
     file = NamedFile(Path(settings.target))
-    return lambda batch: file.write(b"".join(lines for _, lines in batch)), file.close
+    return lambda batch: file.write(b"".join(lines for _, lines in batch)), file.close, file.reopen
 
 
 def _nothing() -> None:

@@ -3,7 +3,9 @@
 `observe` appends to a list and returns. Once a second `run` makes lines and audit objects of the list, in slices,
 between which the loop is free, and hands each sink's octets to one thread call. While a thread is out its lane waits,
 up to 16 MiB, then drops and counts. What was dropped is said in the operator log, at most once a minute for each
-sink.
+sink. While the audit cannot be written it is tried once a second, and `audit_failing` says why.
+
+At the start and behind each hour `archive` keeps the audit's files in order, in a thread of its own.
 
 Whatever a client does, a session writes at most 20 lines about findings and 100 audit events; the rest is in the sums
 at its end. A probe (no command, or only QUIT) is counted, and nothing else at level info.
@@ -13,7 +15,7 @@ All methods are called on the loop's thread.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +23,15 @@ import trio
 
 from smtpguard import __version__
 from smtpguard.record import lines
+from smtpguard.record.archive import RETENTION, Archive, Retention
 from smtpguard.record.audit import Auditor
 from smtpguard.record.clock import hour_of
 from smtpguard.record.lane import Lane
 from smtpguard.record.lines import Level, Line
 from smtpguard.record.log import LogSettings, OperatorLog, note, stack
+from smtpguard.record.privacy import PRIVACY, Privacy
 from smtpguard.record.segments import Segments
+from smtpguard.record.tally import Tally
 from smtpguard.smtp import (
     Declined,
     Event,
@@ -36,7 +41,6 @@ from smtpguard.smtp import (
     SessionEnded,
     SessionStarted,
     Verb,
-    Verdict,
 )
 
 TICK: Final = 1.0
@@ -44,16 +48,6 @@ TICK: Final = 1.0
 
 SLICE: Final = 200
 """Events made into text before the loop gets its turn: some 3 ms."""
-
-LINES_PER_SESSION: Final = 20
-"""Lines of one session about what was only noted, or was a consequence."""
-
-EVENTS_PER_SESSION: Final = 100
-"""Audit events of one session about the same."""
-
-ANSWERED_PER_SESSION: Final = 200
-"""Lines and events of one session about refusals, which no note may crowd out; a close is always written. Sessions end
-after `limits.violations` of them, so the bound is met only where that is switched off."""
 
 LOSSES_SAID_EVERY: Final = 60.0
 """Seconds between two warnings about one sink."""
@@ -64,54 +58,24 @@ TALLIES: Final = 65536
 Observation = tuple[Link, float, Event] | Line
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What one session was given so far."""
-
-    lines: int = 0
-    events: int = 0
-    answered_lines: int = 0
-    answered_events: int = 0
-    noticed: bool = False
-    held_back: dict[str, int] = field(default_factory=dict)
-
-    def admits_line(self, finding: Finding) -> bool:
-        """Count a line about a finding, and tell whether it is written."""
-        if _is_answered(finding):
-            self.answered_lines += 1
-            return self.answered_lines <= ANSWERED_PER_SESSION or finding.verdict is Verdict.CLOSE
-        self.lines += 1
-        return self.lines <= LINES_PER_SESSION
-
-    def admits_event(self, event: Finding | Declined) -> bool:
-        """Count an audit event, and tell whether it is kept."""
-        if isinstance(event, Finding) and _is_answered(event):
-            self.answered_events += 1
-            return self.answered_events <= ANSWERED_PER_SESSION or event.verdict is Verdict.CLOSE
-        self.events += 1
-        return self.events <= EVENTS_PER_SESSION
-
-
 def _is_check(link: Link, ended: SessionEnded) -> bool:
     """Tell whether a balancer looked if we are well: its own connection, no mail, and nothing to complain of."""
     return link.via == "local" and Verb.MAIL not in ended.commands and not ended.rules
 
 
-def _is_answered(finding: Finding) -> bool:
-    return finding.answer is not None and not finding.consequence
-
-
-_NONE: Final = _Tally()
+_NONE: Final = Tally()
 
 
 class Recorder:
     """The recorder of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is decided elsewhere
         self,
         log: LogSettings | None = None,
         *,
         audit_directory: Path | None = None,
+        retention: Retention = RETENTION,
+        privacy: Privacy = PRIVACY,
         hostname: str = "localhost",
         worker: int = 0,
         clock: Callable[[], float] = time.time,
@@ -121,6 +85,8 @@ class Recorder:
         Args:
             log: where the operator log goes.
             audit_directory: where `events/` is made; None: no audit.
+            retention: how much of the audit is kept.
+            privacy: what of clients and their mail the audit does not hold.
             hostname: short name of this machine, for prefixes, events and file names.
             worker: number of this process.
             clock: seconds since the epoch.
@@ -131,11 +97,13 @@ class Recorder:
         self._clock = clock
         self._log = OperatorLog(log or LogSettings(), hostname=hostname)
         self._debugging = self._log.threshold <= Level.DEBUG
-        self._auditor = Auditor(hostname=hostname, version=__version__)
+        self._auditor = Auditor(hostname=hostname, version=__version__, privacy=privacy)
         self._segments = Segments(audit_directory, hostname, worker) if audit_directory else None
-        self._audit = Lane(self._segments.write) if self._segments else None
+        self._audit = _audit_lane(self._segments, clock) if self._segments else None
+        self._archive = Archive(self._segments.root, self._segments.stem, retention) if self._segments else None
+        self._renewed = trio.Event()
         self._observed: list[Observation] = []
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
         self._unreachable: dict[tuple[str, str], int] = {}
         self._said: dict[str, float] = {}
         self.probes = 0
@@ -143,13 +111,13 @@ class Recorder:
         self._prepare()
 
     def _prepare(self) -> None:
-        if self._segments:
+        if self._segments and self._audit:
             try:
-                self._segments.prepare()
+                self._segments.prepare(hour_of(self._clock()))
             except OSError as error:
-                self.note(
-                    "warning", f"audit: {error.filename}: {error.strerror}; events are dropped until this is mended"
-                )
+                self._audit.failing = error.strerror or str(error)
+                where = error.filename or self._segments.root
+                self.note("warning", f"audit: {where}: {error.strerror}; events are dropped until this is mended")
 
     @property
     def boot(self) -> str:
@@ -160,6 +128,11 @@ class Recorder:
     def dropped(self) -> dict[str, int]:
         """Sink -> lines lost since the start."""
         return {name: lane.dropped for name, lane in self._lanes()}
+
+    @property
+    def audit_failing(self) -> str:
+        """Why the audit cannot be written; empty while it can, or where there is none."""
+        return self._audit.failing if self._audit else ""
 
     # --- in: never waits ---------------------------------------------------------------------------------------------
 
@@ -180,18 +153,42 @@ class Recorder:
         at = self._clock()
         self._observed += (note(at, Level.ERROR, f"{where}: internal error"), *stack(at, error))
 
+    def renew(self) -> None:
+        """Have log and audit leave the files that are open for those of their names: at once, if `run` runs."""
+        self._renewed.set()
+
     # --- out ---------------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write what was observed, every second, until cancelled; `close` writes the rest."""
         async with trio.open_nursery() as nursery:
             task_status.started()
+            nursery.start_soon(self._keep_house)
             while True:
-                await trio.sleep(TICK)
+                with trio.move_on_after(TICK):
+                    await self._renewed.wait()
                 await self._digest()
+                renewed, self._renewed = self._renewed.is_set(), trio.Event()
                 for _, lane in self._lanes():
                     if lane.waiting and not lane.busy:
                         nursery.start_soon(lane.drain)
+                    if renewed:
+                        nursery.start_soon(lane.renew)
+
+    async def _keep_house(self) -> None:
+        """Have the archive tidy up when an hour is over, for ever."""
+        while self._archive and self._audit:
+            at = self._clock()
+            if self._archive.due(at):
+                try:
+                    # The lane's open file may be that of an hour that is over, so it is left first.
+                    await trio.to_thread.run_sync(self._audit.renew_now, abandon_on_cancel=True)
+                    troubles = await trio.to_thread.run_sync(self._archive.tidy, at, abandon_on_cancel=True)
+                    for trouble in troubles:
+                        self.note("warning", f"audit: {trouble}")
+                except Exception as error:
+                    self.bug("audit: archive", error)
+            await trio.sleep(TICK)
 
     async def _digest(self) -> None:
         """Make text of what was observed so far; what is observed meanwhile is for the next tick."""
@@ -283,12 +280,12 @@ class Recorder:
         if self._tally(link).admits_event(event):
             self._audit.offer(hour_of(at), self._auditor.line(link, at, event))
 
-    def _tally(self, link: Link) -> _Tally:
+    def _tally(self, link: Link) -> Tally:
         tally = self._tallies.get(link.session_id)
         if tally is None:
             if len(self._tallies) >= TALLIES:
                 del self._tallies[next(iter(self._tallies))]
-            tally = self._tallies[link.session_id] = _Tally()
+            tally = self._tallies[link.session_id] = Tally()
         return tally
 
     # --- what a tick says about itself -------------------------------------------------------------------------------
@@ -311,3 +308,7 @@ class Recorder:
 
     def _lanes(self) -> tuple[tuple[str, Lane], ...]:
         return (("log", self._log.lane), ("audit", self._audit)) if self._audit else (("log", self._log.lane),)
+
+
+def _audit_lane(segments: Segments, clock: Callable[[], float]) -> Lane:
+    return Lane(segments.write, renew=segments.close, probe=lambda: segments.probe(hour_of(clock())))

@@ -7,7 +7,7 @@ that one session cannot fill a disk; `smtp.omitted` counts them.
 from typing import Final
 
 from smtpguard.record.clock import elapsed
-from smtpguard.record.escape import printable
+from smtpguard.record.privacy import PRIVACY, Privacy
 from smtpguard.record.shapes import TranscriptRecord
 from smtpguard.smtp import Transcript
 
@@ -24,12 +24,14 @@ _ROOM: Final = EVENT_SIZE - 8 * 1024
 """Octets that lines may have; the rest is for the event around them."""
 
 
-def transcribed(transcript: Transcript, started: float) -> tuple[tuple[TranscriptRecord, ...], int]:
+def transcribed(
+    transcript: Transcript, started: float, privacy: Privacy = PRIVACY
+) -> tuple[tuple[TranscriptRecord, ...], int]:
     """Return the lines for the audit, and the number of those before them that are not among them."""
     kept: list[TranscriptRecord] = []
     room = _ROOM
     for line in reversed(transcript.lines):
-        text = printable(line.text, LINE_SHOWN)
+        text = privacy.shown(line.text, LINE_SHOWN)
         # JSON writes a backslash and a quotation mark with another backslash before it.
         room -= len(text) + text.count("\\") + text.count('"') + 8 * len(line.rules) + _FRAME
         if room < 0:

@@ -181,6 +181,8 @@ def _places(config: Config) -> Iterator[Examined]:
     """Look at audit and log with the rights of the account that is to write them."""
     wrong = {trouble.partition(" ")[0]: trouble for trouble in troubles(config)}
     yield bad("audit", wrong["audit.directory"]) if "audit.directory" in wrong else _audit(config.audit.directory)
+    if "privacy.addresses" in wrong:
+        yield bad("privacy", wrong["privacy.addresses"])
     yield bad("log", wrong["log.target"]) if "log.target" in wrong else _log(config.log.target)
 
 

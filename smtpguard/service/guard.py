@@ -1,11 +1,13 @@
 """One running smtpguard: the rooms wired together, and the tasks that keep them going.
 
     main nursery      sweeper, resolvers, recorder, the ping of the service manager's watchdog
-    session nursery   two tasks a session; it outlives the listeners, so that sessions can end in order
+    session nursery   tasks of sessions, where one is dialled or behind; it outlives the listeners, so that sessions can
+                      end in order
     door nursery      acceptors, wardens (the open-relay probe)
 
 SIGTERM and SIGINT close the listeners; sessions end where CLIENT loses nothing, the others within `GRACE`; then
-everything recorded is written, and the exit code is 0.
+everything recorded is written, and the exit code is 0. SIGUSR1 has log and audit leave their open files for those of
+their names.
 """
 
 import os
@@ -19,14 +21,14 @@ from typing import Final
 import trio
 
 from smtpguard import __version__
-from smtpguard.config import Config, Loaded, LogLevel, listeners_of
+from smtpguard.config import Config, Loaded, LogLevel, OnFailure, listeners_of
 from smtpguard.net import Deadlines, Gate, Server, Unreachable, Upstream, Warnings
-from smtpguard.record import LogSettings, Recorder
+from smtpguard.record import LogSettings, Privacy, Recorder, Retention
 from smtpguard.service.account import account, become
 from smtpguard.service.activation import ActivationError, Inherited, inherited
 from smtpguard.service.descriptors import lift
 from smtpguard.service.notify import Notifier
-from smtpguard.service.places import examine_places, make_places
+from smtpguard.service.places import examine_places, make_places, privacy_key
 from smtpguard.service.plan import Planner
 from smtpguard.service.startup import (
     Opened,
@@ -43,6 +45,11 @@ GRACE: Final = 10.0
 """Seconds that sessions in a transaction have to end after SIGTERM."""
 
 LAST_STANDARD_STREAM: Final = 2
+
+AUDIT_LOOKED_AT_EVERY: Final = 0.5
+"""Seconds between two looks at whether the audit can be written; it is tried once a second while it cannot."""
+
+ON_FAILURE: Final = "audit.on-failure"
 
 SAID_EVERY: Final = 60.0
 """Seconds between two warnings of a kind that a flood of clients could repeat."""
@@ -71,7 +78,7 @@ def _fill_standard_streams() -> None:
 
 
 async def _main(loaded: Loaded, notifier: Notifier) -> int:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
         return await _serve(loaded, notifier, signals)
 
 
@@ -90,7 +97,7 @@ async def _serve(loaded: Loaded, notifier: Notifier, signals: AsyncIterator[int]
         recorder = _recorder(config)
         try:
             guard = Guard(config, recorder, sessions, notifier)
-            if await _unless_stopped(guard.prepare, signals):
+            if await _unless_stopped(guard.prepare, signals, recorder):
                 for warning in _warnings(loaded, opened):
                     recorder.note("warning", warning)
                 recorder.note("info", _greeting(loaded, opened, sessions, descriptors))
@@ -112,8 +119,15 @@ def _passed() -> tuple[Inherited, ...]:
 
 def _recorder(config: Config) -> Recorder:
     log = LogSettings(level=config.log.level.value, format=config.log.format.value, target=str(config.log.target))
+    privacy = Privacy(config.privacy.addresses.value, config.privacy.client_ip.value, privacy_key(config))
     try:
-        return Recorder(log, audit_directory=config.audit.directory, hostname=socket.gethostname().partition(".")[0])
+        return Recorder(
+            log,
+            audit_directory=config.audit.directory,
+            retention=Retention(config.audit.retention_days, config.audit.retention_size),
+            privacy=privacy,
+            hostname=socket.gethostname().partition(".")[0],
+        )
     except OSError as error:
         raise StartupError(
             f"log.target = {config.log.target}: {error.strerror}; name a file that may be written, or an open stream"
@@ -148,13 +162,20 @@ def _greeting(loaded: Loaded, opened: Sequence[Opened], sessions: int, descripto
     return f"smtpguard {__version__} started: {fields}"
 
 
-async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIterator[int]) -> bool:
-    """Do something to its end, or until a signal; tell which."""
+async def _told_to_stop(signals: AsyncIterator[int], recorder: Recorder) -> None:
+    """Wait for a signal that ends it, and do meanwhile what the others ask for."""
+    while await anext(signals) == signal.SIGUSR1:
+        recorder.note("info", "SIGUSR1: log and audit are opened afresh")
+        recorder.renew()
+
+
+async def _unless_stopped(work: Callable[[], Awaitable[None]], signals: AsyncIterator[int], recorder: Recorder) -> bool:
+    """Do something to its end, or until a signal that ends it; tell which."""
     done = False
     refusal: StartupError | None = None
 
     async def stop() -> None:
-        await anext(signals)
+        await _told_to_stop(signals, recorder)
         nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
@@ -180,12 +201,16 @@ class Guard:
         self._notifier = notifier or Notifier()
         self._plan = Planner(config, self._turned).plan()
         self._wardens = [Warden(way, recorder) for way in self._plan.ways if way.upstream.guarded]
+        self._gate = Gate(sessions, config.limits.sessions_per_client)
+        self._mind_the_audit()
         self._server = Server(
             Deadlines(**config.timeouts.model_dump(exclude={"connect"})),
-            Gate(sessions, config.limits.sessions_per_client),
+            self._gate,
             observe=recorder.observe,
             bug=self._bug,
-            warnings=Warnings(self._exhausted, self._turned_away, self._unidentified),
+            warnings=Warnings(
+                exhausted=self._exhausted, turned_away=self._turned_away, unidentified=self._unidentified
+            ),
             announces=config.log.level is LogLevel.DEBUG,
         )
         self._said: dict[str, float] = {}
@@ -229,6 +254,8 @@ class Guard:
             keepers.start_soon(self._server.dispatch)
             keepers.start_soon(self._server.sweep)
             keepers.start_soon(self._ping)
+            if self._config.audit.on_failure is OnFailure.REFUSE:
+                keepers.start_soon(self._watch_the_audit)
             async with trio.open_nursery() as sessions:
                 async with trio.open_nursery() as doors:
                     for one in opened:
@@ -236,7 +263,7 @@ class Guard:
                     for warden in self._wardens:
                         doors.start_soon(warden.keep_watch)
                     self._notifier.ready(f"serving {', '.join(self._plan.doors)}")
-                    await anext(signals)
+                    await _told_to_stop(signals, self._recorder)
                     doors.cancel_scope.cancel()
                 stopping = f"stopping: {len(self._server)} sessions open"
                 self._notifier.stopping(stopping)
@@ -247,6 +274,22 @@ class Guard:
                 sessions.cancel_scope.cancel()
             keepers.cancel_scope.cancel()
         self._recorder.note("info", "stopped")
+
+    async def _watch_the_audit(self) -> None:
+        while True:
+            await trio.sleep(AUDIT_LOOKED_AT_EVERY)
+            self._mind_the_audit()
+
+    def _mind_the_audit(self) -> None:
+        """Let nobody in while what would happen could not be recorded, if that is wanted."""
+        failing = self._recorder.audit_failing
+        if self._config.audit.on_failure is not OnFailure.REFUSE or bool(failing) == bool(self._gate.shut):
+            return
+        self._gate.shut = ON_FAILURE if failing else ""
+        if failing:
+            self._recorder.note("warning", f"audit: {failing}; new clients hear 421 until it can be written")
+        else:
+            self._recorder.note("info", "audit: it can be written again, new clients are let in")
 
     async def _ping(self) -> None:
         """Tell the service manager's watchdog that this loop turns."""
@@ -266,7 +309,8 @@ class Guard:
         self._warn_seldom("accept", f"accept: {error.strerror}; accepting pauses until descriptors are free")
 
     def _turned_away(self, link: Link, setting: str) -> None:
-        self._warn_seldom(setting, f"client {link.client_ip} heard 421: {setting} reached [SG606 {link.session_id}]")
+        why = "the audit cannot be written [" if setting == ON_FAILURE else f"{setting} reached [SG606 "
+        self._warn_seldom(setting, f"client {link.client_ip} heard 421: {why}{link.session_id}]")
 
     def _unidentified(self, link: Link, reason: str) -> None:
         told = f"peer {link.client_ip} of identity.accept-proxy-from: {reason}; it heard 421 [{link.session_id}]"

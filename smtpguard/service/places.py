@@ -6,8 +6,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from smtpguard.config import Config
-from smtpguard.record import make_directory
+from smtpguard.config import AddressPrivacy, Config
+from smtpguard.record import make_directory, read_key
 from smtpguard.service.startup import StartupError
 
 
@@ -36,13 +36,52 @@ def make_places(config: Config) -> None:
         raise StartupError(f"audit.directory = {directory}: {error.strerror}; name one that can be made") from error
 
 
+def privacy_key(config: Config) -> bytes:
+    """Return the key that mail addresses are hashed with, made at its first use; nothing where none is needed.
+
+    Raises:
+        StartupError: it cannot be read or made, or is none.
+    """
+    if not _needs_key(config):
+        return b""
+    assert config.audit.directory
+    try:
+        return read_key(config.audit.directory)
+    except (OSError, ValueError) as error:
+        raise StartupError(_about_key(error)) from error
+
+
+def _needs_key(config: Config) -> bool:
+    return config.audit.directory is not None and config.privacy.addresses is AddressPrivacy.HASH
+
+
+def _about_key(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return f"privacy.addresses = hash: {error.filename}: {error.strerror}; {_account()} must be able to read it"
+    return f"privacy.addresses = hash: {error}; restore it, or remove it and have other tokens from then on"
+
+
 def troubles(config: Config) -> Iterator[str]:
     """Give out `key = path: what is wrong; cure` for each place that cannot be written."""
     directory = config.audit.directory
     if directory is not None and (trouble := _directory(directory)):
         yield f"audit.directory = {directory}: {trouble}"
+    if _needs_key(config) and (told := _key(config)):
+        yield told
     if "/" in config.log.target and (trouble := _file(Path(config.log.target))):
         yield f"log.target = {config.log.target}: {trouble}"
+
+
+def _key(config: Config) -> str:
+    assert config.audit.directory
+    try:
+        read_key(config.audit.directory, make=False)
+    except FileNotFoundError:
+        # It is made at the start.
+        return ""
+    except (OSError, ValueError) as error:
+        return _about_key(error)
+    return ""
 
 
 def _directory(path: Path) -> str:

@@ -5,9 +5,18 @@ once. But strangers and this machine never share one: what is reached from loopb
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from smtpguard.config import Address, Choice, Config, Listener, Send, listeners_of, session_policy
+from smtpguard.config import (
+    Address,
+    Choice,
+    Config,
+    Listener,
+    Send,
+    listeners_of,
+    session_policy,
+    transcript_exceptions,
+)
 from smtpguard.net import Door, Route, Told, Upstream
 from smtpguard.service.startup import only_loopback
 
@@ -46,12 +55,15 @@ class Planner:
         return Plan(doors, tuple(self._ways.values()), tuple(self._routes.values()))
 
     def _door(self, listener: Listener) -> Door:
+        policy = session_policy(listener, self._config.limits, self._config.audit)
+        exceptions = transcript_exceptions(self._config.audit)
         return Door(
             listener.name,
             self._route(listener),
-            session_policy(listener, self._config.limits),
+            policy,
             arrival=listener.identity.arrival,
             balancers=listener.identity.accept_proxy_from,
+            exceptions=tuple((network, replace(policy, transcript=mode)) for network, mode in exceptions),
         )
 
     def _route(self, listener: Listener) -> Route:

@@ -16,8 +16,8 @@ from typing import Final
 import trio
 
 from smtpguard.config import Send
-from smtpguard.net import STRANGER, Dialogue, NotTold, Stream, Unreachable, introduce, offered, own_name
-from smtpguard.smtp import Link, MalformedReply, Reply, keywords
+from smtpguard.net import NOBODY, STRANGER, Dialogue, NotTold, Stream, Unreachable, introduce, offered, own_name
+from smtpguard.smtp import MalformedReply, Reply, keywords
 
 DEADLINE: Final = 30.0
 """Seconds for the whole dialogue."""
@@ -26,7 +26,6 @@ STRANGERS: Final = (b"smtpguard-probe@example.com", b"smtpguard-probe@example.ne
 
 RELAY_DENIED: Final = 454
 """Postfix's defer_unauth_destination, its default, refuses to relay so; any other 4yz puts the probe off."""
-
 
 AUTHENTICATION_REQUIRED: Final = 530
 """RFC 4954 §6; RFC 3207 §4 has the same code for "Must issue a STARTTLS command first"."""
@@ -76,7 +75,7 @@ async def probe(connect: Callable[[], Awaitable[Stream]], send: Send = Send.NONE
     stream = await connect()
     try:
         with trio.fail_after(DEADLINE):
-            heard = await introduce(send, stream, _stranger())
+            heard = await introduce(send, stream, NOBODY)
             return await _ask(Dialogue(stream, heard), send)
     except NotTold:
         return Probed(Trust.REFUSES, Arrives.NOT)
@@ -86,19 +85,6 @@ async def probe(connect: Callable[[], Awaitable[Stream]], send: Send = Send.NONE
         raise Unreachable(f"the open-relay probe failed: {error}{_hint(send)}") from error
     finally:
         stream.close()
-
-
-def _stranger() -> Link:
-    return Link(
-        session_id="0" * 12,
-        started=0.0,
-        client_ip=STRANGER,
-        client_port=25,
-        local_ip=STRANGER,
-        local_port=25,
-        listener="",
-        upstream="",
-    )
 
 
 def _hint(send: Send) -> str:

@@ -1,7 +1,6 @@
 """What must be right before the first client is let in; otherwise one message with its cure, and an exit code."""
 
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpguard.config import Address, Arrival, Config, Listener, Send
-from smtpguard.net import bind_source, listen, make_transparent
+from smtpguard.net import STRANGER, bind_source, listen, make_transparent
 from smtpguard.service.activation import ActivationError, Inherited, assign
 from smtpguard.service.descriptors import DEFAULT_SESSIONS, RESERVE, sessions_carried
 
@@ -45,9 +44,6 @@ TRANSPARENT_RIGHT: Final = (
     "it needs CAP_NET_RAW for every session, also behind `user`: start it under an account that has it "
     "(AmbientCapabilities=, deploy/nftables/transparent.conf)"
 )
-
-ANYBODY: Final = "192.0.2.1"
-"""Of TEST-NET-1 (RFC 5737): surely not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +136,11 @@ def examine_rights(listeners: Iterable[Listener]) -> None:
     if any(listener.identity.send is Send.TRANSPARENT for listener in listeners):
         with socket.socket() as tried:
             try:
-                bind_source(tried, ANYBODY)
+                bind_source(tried, STRANGER)
             except OSError as error:
                 raise StartupError(f"identity.send = transparent: {error.strerror}; {TRANSPARENT_RIGHT}") from error
 
 
 def only_loopback(addresses: Iterable[Address]) -> bool:
     """Tell whether all listeners can be reached from this machine only."""
-    return all(_is_loopback(address.host) for address in addresses)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return all(address.is_loopback for address in addresses)

@@ -59,12 +59,15 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
         GOOD + "[zzz]\na = 1\n",
         [
             "smtpguard.toml:3: zzz = {…}: unknown key; the top level has listen, upstream, upstream-choice, user, "
-            "group, policy, tls, timeouts, limits, audit, log, identity, listener"
+            "group, policy, tls, timeouts, limits, audit, privacy, log, identity, listener"
         ],
     ),
     "odd key": (
         GOOD + '[audit]\n"a.b\\u0007é" = 1\n',
-        ["smtpguard.toml:4: audit.'a.b\\x07\\xe9' = 1: unknown key; audit has directory"],
+        [
+            "smtpguard.toml:4: audit.'a.b\\x07\\xe9' = 1: unknown key; audit has directory, retention-days, "
+            "retention-size, on-failure, transcript, transcript-always, transcript-never"
+        ],
     ),
     "value for a table": (GOOD + "tls = 'hide'\n", ["smtpguard.toml:3: tls = 'hide': a table of settings"]),
     "value for the rules": (GOOD + "policy.rules = 3\n", ["smtpguard.toml:3: policy.rules = 3: a table of settings"]),
@@ -169,6 +172,62 @@ BROKEN: dict[str, tuple[str | bytes, list[str]]] = {
         ["smtpguard.toml:4: policy.rules.SG504 = 'refuse': one of 'off', 'note'"],
     ),
     "number for a path": (GOOD + "audit.directory = 3\n", ["smtpguard.toml:3: audit.directory = 3: a path in quotes"]),
+    "no size": (
+        GOOD + "audit.retention-size = '2 GB'\n",
+        [
+            "smtpguard.toml:3: audit.retention-size = '2 GB': octets, or text such as '500MB', '2GB', '1GiB'; "
+            "0: no bound"
+        ],
+    ),
+    "negative size": (
+        GOOD + "audit.retention-size = -1\n",
+        ["smtpguard.toml:3: audit.retention-size = -1: octets, or text such as '500MB', '2GB', '1GiB'; 0: no bound"],
+    ),
+    "negative days": (
+        GOOD + "audit.retention-days = -1\n",
+        ["smtpguard.toml:3: audit.retention-days = -1: a whole number, 0 or more"],
+    ),
+    "unknown failure": (
+        GOOD + "audit.on-failure = 'refuze'\n",
+        [
+            "smtpguard.toml:3: audit.on-failure = 'refuze': one of 'continue', 'refuse'; did you mean 'refuse'?",
+        ],
+    ),
+    "unknown transcript": (
+        GOOD + "audit.transcript = 'onfinding'\n",
+        [
+            "smtpguard.toml:3: audit.transcript = 'onfinding': one of 'on-finding', 'always', 'never'; "
+            "did you mean 'on-finding'?"
+        ],
+    ),
+    "no network of transcripts": (
+        GOOD + "audit.transcript-always = ['partner']\n",
+        [
+            "smtpguard.toml:3: audit.transcript-always[0] = 'partner': an address or a network in quotes, such "
+            "as '192.0.2.0/24' or '2001:db8::/32'"
+        ],
+    ),
+    "network in both lists": (
+        GOOD + "[audit]\ntranscript-always = '192.0.2.0/24'\ntranscript-never = ['10.0.0.0/8', '192.0.2.0/24']\n",
+        [
+            "smtpguard.toml:5: audit.transcript-never[1] = '192.0.2.0/24': each network in one of the two lists; "
+            "192.0.2.0/24 is in audit.transcript-always too"
+        ],
+    ),
+    "refuse without evidence": (
+        GOOD + "audit.on-failure = 'refuse'\n",
+        [
+            "smtpguard.toml:3: audit.on-failure = 'refuse': only beside `audit.directory`; without it nothing is "
+            "written that could fail"
+        ],
+    ),
+    "unknown privacy": (
+        GOOD + "[privacy]\naddresses = 'mask'\nclient-ip = 'cut'\n",
+        [
+            "smtpguard.toml:4: privacy.addresses = 'mask': one of 'keep', 'hash', 'drop'",
+            "smtpguard.toml:5: privacy.client-ip = 'cut': one of 'keep', 'truncate'",
+        ],
+    ),
     "no log target": (
         GOOD + "log.target = 'sysloq'\n",
         [

@@ -46,6 +46,8 @@ def test_what_has_no_default_has_an_example() -> None:
         (("policy", "mode"), "enforce, observe", "enforce"),
         (("policy", "reply-rule-id"), "true or false", True),
         (("timeouts", "command"), 'seconds, or text such as "30s", "5m", "1h"', 300),
+        (("audit", "retention-size"), 'octets, or text such as "500MB", "2GB", "1GiB"', 2_000_000_000),
+        (("audit", "transcript"), "on-finding, always, never", "on-finding"),
         (("limits", "command-line"), "a whole number from 512 to 12288", 4096),
         (("limits", "sessions"), "a whole number, 1 or more", None),
         (("log", "target"), "stdout, stderr, journal, syslog, or a path with a '/' in it", "stdout"),
@@ -93,6 +95,7 @@ listen = ["127.0.0.1:2525", "[::1]:2525"]
 upstream = "mx-inside.example.net:10025"
 user = "_smtp-guard$"
 timeouts = { command = "5m", reply = 330, content = "0.5s" }
+audit = { directory = "audit", retention-size = "1.5GiB", transcript-always = "192.0.2.0/24" }
 [policy]
 mode = "observe"
 rules = { SG101 = "note", SG504 = "off" }
@@ -116,7 +119,7 @@ def test_good_files(validator: Any, text: str) -> None:
 BEYOND = {
     "relay to ourselves by another name", "relay to ourselves by another loopback address",
     "empty file", "relay to ourselves", "twice the same port", "bad address without a list", "too large",
-    "fraction for a number", "endless duration",
+    "fraction for a number", "endless duration", "network in both lists", "refuse without evidence",
 }  # fmt: skip
 """What a schema cannot say: keys that may stand elsewhere, settings that disagree, port numbers, spellings of IPv6, the
 size of a file, 1.0 (an integer to JSON), infinity (no number to JSON)."""

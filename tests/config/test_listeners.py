@@ -1,7 +1,11 @@
 """Listeners: what each is told of common and own settings."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from smtpguard.config import (
     Address,
+    AuditSettings,
     Config,
     LimitSettings,
     ListenerSettings,
@@ -10,8 +14,9 @@ from smtpguard.config import (
     TlsSettings,
     listeners_of,
     session_policy,
+    transcript_exceptions,
 )
-from smtpguard.smtp import CATALOGUE, Limits, Policy, Profile, TlsMode, Verdict, policy_for
+from smtpguard.smtp import CATALOGUE, Limits, Policy, Profile, TlsMode, TranscriptMode, Verdict, policy_for
 from tests.config.test_model import plain
 
 HERE, THERE, MX, INSIDE = (Address(f"192.0.2.{number}", 25) for number in range(1, 5))
@@ -19,7 +24,7 @@ HERE, THERE, MX, INSIDE = (Address(f"192.0.2.{number}", 25) for number in range(
 
 def policy_of(config: Config) -> Policy:
     """Return what the engine is told for the first listener."""
-    return session_policy(listeners_of(config)[0], config.limits)
+    return session_policy(listeners_of(config)[0], config.limits, config.audit)
 
 
 def test_short_form() -> None:
@@ -40,14 +45,26 @@ def test_tables() -> None:
     public, inside = listeners_of(config)
     assert (public.name, public.addresses, public.upstreams) == ("public", (HERE, THERE), (MX,))
     assert public.key == "listener.public.address"
-    assert session_policy(public, config.limits).observing
+    assert session_policy(public, config.limits, config.audit).observing
     assert (inside.name, inside.upstreams) == ("inside", (INSIDE,))
-    assert not session_policy(inside, config.limits).observing
+    assert not session_policy(inside, config.limits, config.audit).observing
 
 
 def test_default_policy() -> None:
-    """The engine's default is ours."""
-    assert policy_of(plain()) == policy_for()
+    """The engine's default is ours, where there is an audit for the transcripts."""
+    assert policy_of(plain(audit=AuditSettings(directory=Path("audit")))) == policy_for()
+    assert policy_of(plain()) == replace(policy_for(), transcript=TranscriptMode.NEVER)
+
+
+def test_transcripts() -> None:
+    """The mode reaches the engine; of the networks with a mode of their own the narrowest stands first."""
+    networks = {"transcript_always": ("192.0.2.0/24", "192.0.2.7"), "transcript_never": ("192.0.2.0/28", "::/0")}
+    audit = AuditSettings.model_validate({"directory": "audit", "transcript": "always", **networks})
+    assert policy_of(plain(audit=audit)).transcript is TranscriptMode.ALWAYS
+    assert [(str(network), mode.value) for network, mode in transcript_exceptions(audit)] == [
+        ("192.0.2.7/32", "always"), ("192.0.2.0/28", "never"), ("192.0.2.0/24", "always"), ("::/0", "never"),
+    ]  # fmt: skip
+    assert transcript_exceptions(AuditSettings.model_validate(networks)) == ()
 
 
 def test_policy() -> None:
@@ -76,5 +93,6 @@ def test_policy() -> None:
         tls_mode=TlsMode.HIDE,
         limits=Limits(violations=3, empty_commands=0, command_line=512),
         reply_rule_id=False,
+        transcript=TranscriptMode.NEVER,
         forwarded_words=frozenset({b"XCLIENT"}),
     )

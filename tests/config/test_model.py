@@ -3,9 +3,19 @@
 import pydantic
 import pytest
 
-from smtpguard.config import Address, Arrival, Choice, Config, Mode, Send
+from smtpguard.config import (
+    Address,
+    AddressPrivacy,
+    Arrival,
+    Choice,
+    ClientPrivacy,
+    Config,
+    Mode,
+    OnFailure,
+    Send,
+)
 from smtpguard.config.wording import field_at, fields_of, inner_table, settings
-from smtpguard.smtp import Profile, TlsMode
+from smtpguard.smtp import Profile, TlsMode, TranscriptMode
 
 ADDRESSES = {"listen": (Address("127.0.0.1", 25),), "upstream": (Address("127.0.0.1", 2525),)}
 
@@ -34,6 +44,14 @@ DEFAULTS: dict[str, object] = {
     "limits.empty-commands": 100,
     "limits.command-line": 4096,
     "audit.directory": None,
+    "audit.retention-days": 90,
+    "audit.retention-size": 2_000_000_000,
+    "audit.on-failure": OnFailure.CONTINUE,
+    "audit.transcript": TranscriptMode.ON_FINDING,
+    "audit.transcript-always": (),
+    "audit.transcript-never": (),
+    "privacy.addresses": AddressPrivacy.KEEP,
+    "privacy.client-ip": ClientPrivacy.KEEP,
     "log.level": "info",
     "log.format": "text",
     "log.target": "stdout",
@@ -72,7 +90,7 @@ def test_every_setting_is_described() -> None:
 def test_tables() -> None:
     """The tables are those of the file."""
     tables = [key for key, field in fields_of(Config).items() if inner_table(field)]
-    assert tables == ["policy", "tls", "timeouts", "limits", "audit", "log", "identity"]
+    assert tables == ["policy", "tls", "timeouts", "limits", "audit", "privacy", "log", "identity"]
 
 
 def test_frozen() -> None:

@@ -9,6 +9,7 @@ from smtpguard.config.values import (
     parse_duration,
     parse_forbidden_word,
     parse_path,
+    parse_size,
     parse_target,
     parse_verdict,
     rule_to_change,
@@ -66,6 +67,35 @@ def test_no_durations(value: object) -> None:
     """Nothing else is a duration: no sign, no blank, no other digits, nothing without an end."""
     with pytest.raises(ValueError, match="seconds above 0"):
         parse_duration(value)
+
+
+SIZES: dict[object, int] = {
+    0: 0,
+    4096: 4096,
+    "4096": 4096,
+    "0": 0,
+    "500MB": 500_000_000,
+    "2GB": 2_000_000_000,
+    "1GiB": 1_073_741_824,
+    "1.5KiB": 1536,
+    "0.1TB": 100_000_000_000,
+    "999999999999999999TiB": 999999999999999999 * 1024**4,
+}
+
+
+@pytest.mark.parametrize("value", SIZES)
+def test_sizes(value: object) -> None:
+    """A number is octets; a text may name its unit, of 1000 or of 1024."""
+    assert parse_size(value) == SIZES[value]
+
+
+@pytest.mark.parametrize(
+    "value", [-1, 1.0, "-1", "1.5", "2 GB", "2gb", "2G", "GB", "", "2GB\n", "1e3", "٣MB", True, None, []], ids=ascii
+)
+def test_no_sizes(value: object) -> None:
+    """Nothing else is a size."""
+    with pytest.raises(ValueError, match="octets, or text such as '500MB'"):
+        parse_size(value)
 
 
 def test_forbidden_words() -> None:

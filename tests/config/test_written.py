@@ -6,6 +6,7 @@ import pytest
 
 from smtpguard.config import Address, Config, Loaded, listeners_of, load
 from smtpguard.config.describe import sections
+from smtpguard.config.values import Octets, parse_size
 from smtpguard.config.written import Shown, as_toml, example, shown, value_text
 
 LARGE = """\
@@ -69,6 +70,16 @@ def test_durations(seconds: float, text: str) -> None:
     assert value_text(seconds, lasting=True) == text
 
 
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [(0, "0"), (999, "999"), (1000, '"1KB"'), (2_000_000_000, '"2GB"'), (1 << 30, '"1GiB"'), (1536, "1536")],
+)
+def test_sizes(octets: int, text: str) -> None:
+    """A size has the largest unit in which it is whole."""
+    assert value_text(Octets(octets)) == text
+    assert parse_size(text.strip('"')) == octets
+
+
 # --- the sample file -------------------------------------------------------------------------------------------------
 
 
@@ -96,7 +107,7 @@ def test_each_line_of_the_sample_can_be_uncommented(tmp_path: Path, place: int) 
     """Taking one # away gives a good file; of a listener, its lines up to there; a group goes with a user."""
     lines = example().splitlines()
     block = next((start for start, line in enumerate(lines) if line == "#[[listener]]"), len(lines))
-    address = next(start for start, line in enumerate(lines) if line.startswith("#address"))
+    address = next(start for start, line in enumerate(lines) if line.startswith("#address = "))
     taken = {place} if place < block else {line for line in COMMENTED if block <= line <= max(place, address)}
     if lines[place].startswith("#group"):
         taken.add(lines.index('#user = "smtpguard"'))

@@ -181,6 +181,22 @@ def test_no_new_file_to_be_had(tmp_path: Path) -> None:
     assert (tmp_path / "log.1").read_bytes() == b"one\n"
 
 
+def test_reopened(tmp_path: Path) -> None:
+    """Asked to, it leaves its file for the one of the name: a new one, also where the old one was only copied."""
+    path = tmp_path / "log"
+    file = NamedFile(path)
+    file.write(b"one\n")
+    file.reopen()
+    file.write(b"two\n")
+    path.rename(tmp_path / "log.1")
+    file.reopen()
+    # At once, not at the next line.
+    assert path.read_bytes() == b""
+    file.write(b"three\n")
+    file.close()
+    assert ((tmp_path / "log.1").read_bytes(), path.read_bytes()) == (b"one\ntwo\n", b"three\n")
+
+
 def test_no_file_at_all(tmp_path: Path) -> None:
     """At the start it is an error."""
     with pytest.raises(IsADirectoryError):

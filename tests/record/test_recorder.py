@@ -242,8 +242,8 @@ def _read_all(pipe: Path, read: list[bytes]) -> None:
 
 def test_full_disk_is_said_once_a_minute(desk: Desk, disk: Disk) -> None:
     """Mail goes on; the operator hears of the loss at once, then once a minute with the count since."""
-    disk.full = True
     recorder = desk.recorder()
+    disk.full = True
     for seconds in range(0, 130, 10):
         desk.now = NOW + seconds
         recorder.observe(LINK, NOW, ended())

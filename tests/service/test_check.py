@@ -160,6 +160,16 @@ def test_places_are_looked_at_as_the_account() -> None:
         assert row(loaded(*places), "audit").verdict is Outcome.GOOD
 
 
+def test_a_key_that_is_none(tmp_path: Path) -> None:
+    """What would keep `run` from starting is a row of its own; a key that is well, or to be made, is none."""
+    source = loaded(f"audit.directory={tmp_path}", "privacy.addresses=hash")
+    assert rows(source, "privacy") == []
+    (tmp_path / "privacy.key").write_text("secret")
+    found = row(source, "privacy")
+    assert (found.verdict, found.exit_code) == (Outcome.BAD, 78)
+    assert found.cure.startswith("restore it, or remove it")
+
+
 @AS_ROOT
 def test_root_stays_root() -> None:
     """It is said where strangers can reach it."""

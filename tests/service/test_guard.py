@@ -2,22 +2,31 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from smtpguard.config import Address, Config, IdentitySettings, LimitSettings, listeners_of
+from smtpguard.config import (
+    Address,
+    AuditSettings,
+    Config,
+    IdentitySettings,
+    LimitSettings,
+    OnFailure,
+    listeners_of,
+)
 from smtpguard.record import LogSettings, Recorder
 from smtpguard.service import StartupError
-from smtpguard.service.guard import Guard
+from smtpguard.service.guard import Guard, _unless_stopped
 from smtpguard.service.startup import open_listeners
 from smtpguard.service.warden import DISTRUST
 from smtpguard.smtp import Session
@@ -40,8 +49,12 @@ class Running:
 
     def stop(self) -> None:
         """Stand in for SIGTERM; may be said again."""
+        self.send(signal.SIGTERM)
+
+    def send(self, number: signal.Signals) -> None:
+        """Stand in for any signal."""
         with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError):
-            self._signal.send_nowait(signal.SIGTERM)
+            self._signal.send_nowait(number)
 
     async def greeting(self) -> bytes:
         """Return what a new client hears first; it goes in peace."""
@@ -169,6 +182,81 @@ async def test_what_the_operator_hears(
     assert one.log().count("internal error") == 1
     assert "error: RuntimeError at" in one.log()
     assert "in raise_planted" in one.log()
+
+
+@pytest.mark.parametrize(("choice", "heard"), [(OnFailure.REFUSE, b"421 4.3.0"), (OnFailure.CONTINUE, b"220")])
+async def test_an_audit_that_cannot_be_written(
+    jumping_clock: MockClock, tmp_path: Path, choice: OnFailure, heard: bytes
+) -> None:
+    """With `refuse` new clients hear 421 while an event could not be written, with `continue` they are served; who is
+    in goes on either way; and when it can be written again everybody is let in, though no event came meanwhile."""
+    audit = AuditSettings(directory=tmp_path / "audit", on_failure=choice)
+    async with Mx().listening() as mx, running(_config(mx, audit=audit), tmp_path) as one:
+        first = await Client.dial(one.port)
+        await first.hears(b"220")
+        shutil.rmtree(tmp_path / "audit")
+        (tmp_path / "audit").write_text("in the way")
+        second = await Client.dial(one.port)
+        await second.hears(b"220")
+        await second.say(b"RCPT TO:<a@b>")
+        await second.hears(b"503")
+        await _until(lambda: one.recorder.audit_failing != "")
+        await trio.sleep(1)
+        for _ in range(2):
+            assert (await one.greeting()).startswith(heard)
+        await first.say(b"EHLO c")
+        await first.hears(b"250")
+        (tmp_path / "audit").unlink()
+        await _until(lambda: one.recorder.audit_failing == "")
+        await trio.sleep(1)
+        assert (await one.greeting()).startswith(b"220")
+        first.close()
+        second.close()
+    refused = choice is OnFailure.REFUSE
+    assert ("audit: File exists; new clients hear 421 until it can be written" in one.log()) is refused
+    assert one.log().count("client 127.0.0.1 heard 421: the audit cannot be written [") == refused
+    assert one.log().count("audit: it can be written again, new clients are let in") == refused
+    assert "audit lines dropped: File exists" in one.log()
+
+
+async def test_an_audit_that_cannot_be_written_at_the_start(jumping_clock: MockClock, tmp_path: Path) -> None:
+    """The very first client is turned away already."""
+    (tmp_path / "audit").write_text("in the way")
+    audit = AuditSettings(directory=tmp_path / "audit", on_failure=OnFailure.REFUSE)
+    async with Mx().listening() as mx, running(_config(mx, audit=audit), tmp_path) as one:
+        assert (await one.greeting()).startswith(b"421 4.3.0")
+
+
+async def test_signals_that_do_not_end_it(jumping_clock: MockClock, tmp_path: Path) -> None:
+    """SIGUSR1, as often as it comes, has it leave its files, and it goes on."""
+    async with Mx().listening() as mx, running(_config(mx), tmp_path) as one:
+        await _until((tmp_path / "log").exists)
+        for _ in range(2):
+            (tmp_path / "log").unlink()
+            one.send(signal.SIGUSR1)
+            await _until((tmp_path / "log").exists)
+        assert (await one.greeting()).startswith(b"220")
+    assert one.log().splitlines()[-1].endswith("stopped")
+
+
+async def test_a_signal_that_does_not_end_the_start(tmp_path: Path) -> None:
+    """SIGUSR1 while the upstream is asked: the files are opened afresh when it runs, and the asking goes on."""
+    recorder = Recorder(LogSettings(target=str(tmp_path / "log")))
+    send, signals = trio.open_memory_channel[int](2)
+    send.send_nowait(signal.SIGUSR1)
+    assert await _unless_stopped(wait_all_tasks_blocked, signals, recorder)
+    send.send_nowait(signal.SIGUSR1)
+    send.send_nowait(signal.SIGTERM)
+    assert not await _unless_stopped(trio.sleep_forever, signals, recorder)
+    recorder.close()
+    assert (tmp_path / "log").read_text().count("SIGUSR1: log and audit are opened afresh") == 2
+
+
+async def _until(done: Callable[[], bool]) -> None:
+    """Let virtual time pass, and threads work, until something is so."""
+    while not done():
+        await trio.to_thread.run_sync(threading.Event().wait, 0.001)
+        await trio.sleep(0.1)
 
 
 async def test_who_is_no_client(jumping_clock: MockClock, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from smtpguard.config import Address, AuditSettings, Config, LogSettings
+from smtpguard.config import Address, AddressPrivacy, AuditSettings, Config, LogSettings, PrivacySettings
 from smtpguard.service import StartupError
 from smtpguard.service.account import Account, acting_as
-from smtpguard.service.places import examine_places, troubles
+from smtpguard.service.places import examine_places, privacy_key, troubles
 
 NOBODY = pwd.getpwnam("nobody")
 WHOM = Account("nobody", NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,))
@@ -22,6 +22,40 @@ def places(audit: Path | None = None, log: str = "stdout") -> Config:
     """Return a configuration with these places."""
     address = (Address("127.0.0.1", 25),)
     return Config(listen=address, upstream=address, audit=AuditSettings(directory=audit), log=LogSettings(target=log))
+
+
+def hashing(directory: Path) -> Config:
+    """Return a configuration that wants a key in a directory."""
+    privacy = PrivacySettings(addresses=AddressPrivacy.HASH)
+    return places(directory).model_copy(update={"privacy": privacy})
+
+
+def test_the_key_of_tokens(tmp_path: Path) -> None:
+    """None is needed, and none made, unless addresses are hashed; asking makes none; the start makes it, once."""
+    assert privacy_key(places(tmp_path)) == privacy_key(hashing(tmp_path).model_copy(update={"audit": AuditSettings()}))
+    assert list(troubles(hashing(tmp_path))) == []
+    assert list(tmp_path.iterdir()) == []
+    key = privacy_key(hashing(tmp_path))
+    assert len(key) == 32
+    assert privacy_key(hashing(tmp_path)) == key
+    assert list(troubles(hashing(tmp_path))) == []
+
+
+def test_a_key_that_is_none(tmp_path: Path) -> None:
+    """It is a trouble before the start, and at the start, with the same words."""
+    key = tmp_path / "privacy.key"
+    key.write_text("secret")
+    (told,) = troubles(hashing(tmp_path))
+    assert told == (
+        f"privacy.addresses = hash: {key} holds no key of 32 octets in hexadecimal; restore it, or remove it and have "
+        "other tokens from then on"
+    )
+    with pytest.raises(StartupError, match="restore it, or remove it"):
+        privacy_key(hashing(tmp_path))
+    key.unlink()
+    key.mkdir()
+    (told,) = troubles(hashing(tmp_path))
+    assert told.startswith(f"privacy.addresses = hash: {key}: Is a directory; ")
 
 
 def test_all_right(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """From the configuration to doors and ways."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from smtpguard.config import (
     Address,
+    AuditSettings,
     Choice,
     Config,
     IdentitySettings,
@@ -13,6 +15,7 @@ from smtpguard.config import (
     Send,
 )
 from smtpguard.service.plan import Plan, Planner
+from smtpguard.smtp import TranscriptMode
 
 
 def plan(config: Config) -> Plan:
@@ -93,3 +96,17 @@ def test_choice_and_introduction_are_the_listener_s() -> None:
     assert [(str(way.upstream), way.send) for way in made.ways] == [
         (str(MX), Send.NONE), (str(OTHER), Send.NONE), (str(MX), Send.PROXY_V2), (str(OTHER), Send.PROXY_V2),
     ]  # fmt: skip
+
+
+def test_transcripts_by_network() -> None:
+    """The door of each listener knows the networks with a mode of their own, the narrowest first, and who has none."""
+    networks = {"transcript_always": ["192.0.2.0/24"], "transcript_never": ["192.0.2.8/29"]}
+    audit = AuditSettings.model_validate({"directory": "audit", **networks})
+    (door,) = plan(Config(listen=(ANYBODY,), upstream=(MX,), audit=audit)).doors.values()
+    told = {ip: door.policy_for(ip) for ip in ("192.0.2.1", "192.0.2.9", "198.51.100.1", "2001:db8::1")}
+    modes = [policy.transcript for policy in told.values()]
+    common = TranscriptMode.ON_FINDING
+    assert modes == [TranscriptMode.ALWAYS, TranscriptMode.NEVER, common, common]
+    assert told["192.0.2.1"] == replace(door.policy, transcript=TranscriptMode.ALWAYS)
+    (door,) = plan(Config(listen=(ANYBODY,), upstream=(MX,))).doors.values()
+    assert door.exceptions == ()

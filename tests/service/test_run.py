@@ -1,13 +1,15 @@
 """The process: `python -m smtpguard run`, its exit codes, and SIGTERM."""
 
+import json
 import os
 import pwd
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -165,3 +167,127 @@ def test_two_listeners_with_their_own_policy(tmp_path: Path, mx: ScriptedStandIn
     found = [line for line in (tmp_path / "log").read_text().splitlines() if "rule=SG102" in line]
     assert [line.partition(" listener=")[2].split()[0] for line in found] == [str(listen), "audit"]
     assert ["reject_warning" in line for line in found] == [False, True]
+
+
+def _say(listen: Address, process: subprocess.Popen[bytes], *lines: bytes) -> bytes:
+    """Play a session of these commands, and return what is heard last."""
+    with _connected(listen.port, process) as client, client.makefile("rb") as replies:
+        heard = replies.readline()
+        for line in lines if heard.startswith(b"220") else ():
+            client.sendall(line + b"\r\n")
+            heard = replies.readline()
+    return heard
+
+
+def test_sigusr1_opens_log_and_audit_afresh(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """What was renamed is left at once and gets nothing more; what comes is in new files; no line is lost."""
+    listen = Address("127.0.0.1", free_port())
+    log = tmp_path / "log"
+    with _process(tmp_path, listen, mx.port) as process:
+        assert _say(listen, process, b"RCPT TO:<before@b>").startswith(b"503")
+        wait_until(lambda: "before@b" in log.read_text(), "the line in the log")
+        wait_until(lambda: _events(tmp_path) == 2, "the events of the first session")
+        log.rename(tmp_path / "log.1")
+        for segment in (tmp_path / "audit").rglob("*.jsonl"):
+            segment.rename(tmp_path / "segment.1")
+        process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: not _open_below(process.pid, (tmp_path / "log.1", tmp_path / "segment.1")), "the old files")
+        assert _say(listen, process, b"RCPT TO:<after@b>").startswith(b"503")
+        process.terminate()
+        assert process.wait(20) == 0
+    assert "SIGUSR1" in log.read_text() + (tmp_path / "log.1").read_text()
+    assert "after@b" in log.read_text()
+    assert "before@b" not in log.read_text()
+    assert len((tmp_path / "segment.1").read_text().splitlines()) == _events(tmp_path) == 2
+
+
+def _events(folder: Path) -> int:
+    return sum(len(segment.read_text().splitlines()) for segment in (folder / "audit").rglob("*.jsonl"))
+
+
+def _open_below(pid: int, paths: Sequence[Path]) -> bool:
+    """Tell whether a process has one of the files open."""
+    opened = [each.stat() for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists()]
+    return any(os.path.samestat(path.stat(), status) for path in paths for status in opened)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: only root can mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False, capture_output=True)
+    if done.returncode != 0:
+        pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_turns_clients_away(tmp_path: Path, small_disk: Path, mx: ScriptedStandIn) -> None:
+    """On a real disk without room: 421 4.3.0 for new clients, the session under way goes on, and when there is room
+    again everybody is let in, within seconds and without a restart."""
+    listen = Address("127.0.0.1", free_port())
+    settings = (f"audit.directory={small_disk / 'audit'}", "audit.on-failure=refuse")
+    filler = small_disk / "filler"
+    with _process(tmp_path, listen, mx.port, *settings) as process:
+        with _connected(listen.port, process) as client, client.makefile("rb") as replies:
+            assert replies.readline().startswith(b"220")
+            _fill(filler)
+            assert _say(listen, process, b"RCPT TO:<a@b>" * 300).startswith(b"503")
+            wait_until(lambda: _say(listen, process, b"NOOP").startswith(b"421 4.3.0 Service not available"), "421")
+            client.sendall(b"NOOP\r\n")
+            assert replies.readline().startswith(b"250")
+        filler.unlink()
+        wait_until(lambda: _say(listen, process, b"NOOP").startswith(b"250"), "a service that is back")
+        process.terminate()
+        assert process.wait(20) == 0
+    log = (tmp_path / "log").read_text()
+    assert "warning: audit: No space left on device; new clients hear 421 until it can be written" in log
+    assert "audit lines dropped: No space left on device" in log
+    assert "audit: it can be written again, new clients are let in" in log
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert os.statvfs(path).f_bavail == 0
+
+
+def test_addresses_are_hashed_with_one_key(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """Two runs make the same token of an address; the audit holds no local part and no whole client address, the
+    operator's log does."""
+    found = []
+    for _ in range(2):
+        listen = Address("127.0.0.1", free_port())
+        with _process(tmp_path, listen, mx.port, "privacy.addresses=hash", "privacy.client-ip=truncate") as process:
+            assert _say(listen, process, b"RCPT TO:<secret@example.net>").startswith(b"503")
+            process.terminate()
+            assert process.wait(20) == 0
+    for segment in (tmp_path / "audit").rglob("*.jsonl"):
+        text = segment.read_text()
+        assert "secret" not in text
+        assert '"source":{"ip":"127.0.0.0","port":0}' in text
+        assert "127.0.0.1" not in [json.loads(line)["source"]["ip"] for line in text.splitlines()]
+        found += [json.loads(line)["smtp"].get("line", "") for line in text.splitlines()]
+    tokens = [line for line in found if line]
+    assert len(tokens) == 2
+    assert re.fullmatch(r"RCPT TO:<h:[0-9a-f]{12}@example\.net>", tokens[0])
+    assert tokens[0] == tokens[1]
+    assert "secret@example.net" in (tmp_path / "log").read_text()
+    assert (tmp_path / "audit" / "privacy.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_is_none(tmp_path: Path, mx: ScriptedStandIn) -> None:
+    """Exit code 78, with the file and the cure; it is not written over."""
+    key = tmp_path / "audit" / "privacy.key"
+    key.parent.mkdir()
+    key.write_text("secret")
+    with _process(tmp_path, Address("127.0.0.1", free_port()), mx.port, "privacy.addresses=hash") as process:
+        said = process.communicate(timeout=20)[1].decode()
+        assert process.returncode == 78
+    assert f"privacy.addresses = hash: {key} holds no key of 32 octets in hexadecimal; restore it, or remove it" in said
+    assert "Traceback" not in said
+    assert key.read_text() == "secret"

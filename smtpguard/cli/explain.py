@@ -1,7 +1,8 @@
-"""`smtpguard explain`: one rule, or all, told to the person who has to act on it.
+"""`smtpguard explain`: one rule, or all, told to the person who has to act on it; or a transcript, judged.
 
-What is told comes from `smtpguard.evidence`; this module lays it out. A screen is as wide as the terminal, and no wider
-than 100 columns; in a pipe it has 80 and no colour, so `smtpguard explain --all | less` reads well.
+What is told comes from `smtpguard.evidence`; this module lays the rules out, `explain_transcript` the transcripts. A
+screen is as wide as the terminal, and no wider than 100 columns; in a pipe it has 80 and no colour, so
+`smtpguard explain --all | less` reads well.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from smtpguard.cli.explain_transcript import explain_transcript, is_transcript
 from smtpguard.cli.rules import as_object
 from smtpguard.cli.screen import Style, as_json, fail, say, styled
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from smtpguard.evidence import Explanation, Line
 
 USAGE: Final = 2
+NO_INPUT: Final = 66
+"""EX_NOINPUT of sysexits.h."""
+
+FORMS: Final = ("show", "json", "smtplib", "swaks", "gateway", "postfix", "letters", "arrows", "terminal")
+"""The names of `evidence.transcripts.FORMS`; written out, so that `--help` imports no room."""
+
+PROFILES: Final = ("strict", "standard", "lenient")
 
 WIDEST: Final = 100
 """Columns; longer lines of prose are hard to read."""
@@ -48,25 +57,59 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 
 
 @click.command()
-@click.argument("rules", nargs=-1, metavar="[RULE]...", shell_complete=_complete)
+@click.argument("words", nargs=-1, metavar="[RULE]... | FILE | -", shell_complete=_complete)
 @click.option("--all", "all_wanted", is_flag=True, help="Explain every rule.")
-@click.option("--json", "json_wanted", is_flag=True, help="Print a list of objects.")
-def explain(rules: tuple[str, ...], all_wanted: bool, json_wanted: bool) -> None:
-    """Explain a rule: what happened, what the RFC says, the cure.
+@click.option("--form", type=click.Choice(FORMS), help="The form of the transcript; else it is found out.")
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="standard",
+    show_default=True,
+    help="Judge a transcript by this one.",
+)
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON: a list of rules, or one object of a transcript.")
+@click.pass_context
+def explain(  # noqa: PLR0913 - click hands options over as arguments
+    context: click.Context,
+    *,
+    words: tuple[str, ...],
+    all_wanted: bool,
+    form: str | None,
+    profile: str,
+    json_wanted: bool,
+) -> None:
+    """Explain a rule, or judge a transcript that you paste.
 
     RULE is an id such as SG105, or a name such as nested-mail; `smtpguard rules` lists them.
+
+    FILE holds a transcript, `-` takes it from standard input: output of swaks, a session typed into telnet or netcat,
+    Postfix's notice with In: and Out:, a log with [rx] and [tx], C: and S: as RFCs have them, Python's smtplib, curl,
+    or what `smtpguard show` prints. Each line is judged by the engine that `run` uses, and each rule that fires is
+    explained. Passwords are not repeated.
+
+    Exit codes: 0 explained, 2 usage, 65 no transcript in the file, 66 no such file, 74 the file cannot be read.
     """
-    told = _explanations(rules, all_wanted=all_wanted)
+    columns = shutil.get_terminal_size().columns
+    width = max(NARROWEST, min(columns, WIDEST))
+    if len(words) == 1 and not all_wanted and is_transcript(words[0]):
+        explain_transcript(words[0], form, profile, json_wanted=json_wanted, width=width)
+        return
+    _refuse_transcript_options(context)
+    told = _explanations(words, all_wanted=all_wanted)
     if json_wanted:
         as_json([_object(each) for each in told])
         return
-    columns = shutil.get_terminal_size().columns
-    width = max(NARROWEST, min(columns, WIDEST))
     for place, each in enumerate(told):
         if place:
             say(f"\n{styled('-' * width, Style.FAINT)}\n")
         for line in screen(each, width):
             say(line)
+
+
+def _refuse_transcript_options(context: click.Context) -> None:
+    for name in ("form", "profile"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} goes with one transcript, a FILE or `-`")
 
 
 def _explanations(words: tuple[str, ...], *, all_wanted: bool) -> "list[Explanation]":
@@ -75,18 +118,23 @@ def _explanations(words: tuple[str, ...], *, all_wanted: bool) -> "list[Explanat
 
     if not words and not all_wanted:
         raise click.UsageError(
-            "name a rule, as in `smtpguard explain SG105`, or say --all; `smtpguard rules` lists them"
+            "name a rule, as in `smtpguard explain SG105`, or say --all; `smtpguard rules` lists them. "
+            "To have a transcript judged, name its file, or `-` and paste it"
         )
     if words and all_wanted:
         raise click.UsageError("name rules or say --all, not both")
     told, mistakes = [], []
     for word in words or CATALOGUE:
+        if is_transcript(word):
+            mistakes.append(f"{word!r} is a file: a transcript is judged alone, one at a time")
+            continue
         try:
             told.append(explanation(word))
         except UnknownRuleError as error:
-            mistakes.append(str(error))
+            mistakes.append(str(error).replace("no rule is called", "no rule and no file is called", 1))
     if mistakes:
-        fail("\n".join(mistakes), USAGE)
+        names_file = len(words) == 1 and any(sign in words[0] for sign in "/.")
+        fail("\n".join(mistakes), NO_INPUT if names_file else USAGE)
     return told
 
 

@@ -14,7 +14,8 @@ at accept says what each finding leads to.
     framing      lines and whole replies                  content   message content and the dot guard
     syntax       one line -> Command or Reply             foreign   other protocols, by their first octets
     replies      what smtpguard itself says               transcript  the latest lines, kept for a bad day
-    vocabulary   words and limits
+    vocabulary   words and limits                         recorded    the engine, playing a record
+    own_answers  what a guard said, known by its words
 """
 
 from smtpguard.smtp.causes import Cause
@@ -32,7 +33,9 @@ from smtpguard.smtp.events import (
     SessionStarted,
 )
 from smtpguard.smtp.framing import MalformedReply, ReplyReader
+from smtpguard.smtp.own_answers import spoken_by_guard
 from smtpguard.smtp.policy import Limits, Policy, Ruling, policy_for, table
+from smtpguard.smtp.recorded import RecordedSession, Terms, terms_of
 from smtpguard.smtp.replies import (
     INTERNAL_ERROR,
     SHUTTING_DOWN,
@@ -43,7 +46,7 @@ from smtpguard.smtp.replies import (
 )
 from smtpguard.smtp.rules import CATALOGUE
 from smtpguard.smtp.session import Output, Session
-from smtpguard.smtp.syntax import Command, Reply, keywords
+from smtpguard.smtp.syntax import Command, Reply, keywords, parse_command
 from smtpguard.smtp.transcript import Transcript, TranscriptLine, Voice
 from smtpguard.smtp.verdicts import Profile, Rule, Section, Verdict
 from smtpguard.smtp.vocabulary import (
@@ -88,6 +91,7 @@ __all__ = [
     "Policy",
     "Previous",
     "Profile",
+    "RecordedSession",
     "Reply",
     "ReplyClass",
     "ReplyReader",
@@ -99,6 +103,7 @@ __all__ = [
     "SessionStarted",
     "Side",
     "State",
+    "Terms",
     "TlsMode",
     "Transcript",
     "TranscriptLine",
@@ -108,6 +113,9 @@ __all__ = [
     "Voice",
     "Waiting",
     "keywords",
+    "parse_command",
     "policy_for",
+    "spoken_by_guard",
     "table",
+    "terms_of",
 ]

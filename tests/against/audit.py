@@ -1,5 +1,6 @@
-"""The audit read back as its files say it: DIRECTORY/events/*/*.jsonl, one JSON object a line."""
+"""The audit read back as its files say it: DIRECTORY/events/*/*.jsonl, one JSON object a line; older ones gzipped."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ def rule_of(event: Event) -> str:
     return found
 
 
+def _octets(file: Path) -> bytes:
+    octets = file.read_bytes()
+    return gzip.decompress(octets) if file.suffix == ".gz" else octets
+
+
 class Audit:
     """What stands in one audit directory."""
 
@@ -24,8 +30,9 @@ class Audit:
 
     def events(self) -> list[Event]:
         """Return all whole lines so far, oldest first."""
-        files = sorted(self.directory.glob("events/*/*.jsonl"))
-        lines = [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+        packed = {file.with_suffix(""): file for file in self.directory.glob("events/*/*.jsonl.gz")}
+        files = packed | {file: file for file in self.directory.glob("events/*/*.jsonl")}
+        lines = [line for _, file in sorted(files.items()) for line in _octets(file).split(b"\n")[:-1]]
         return [json.loads(line) for line in lines]
 
     def findings(self, client_port: int | None = None) -> list[Event]:

@@ -133,9 +133,9 @@ def test_unknown_rules() -> None:
     assert done.exit_code == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "no rule is called 'SG999'; `smtpguard rules` lists them",
-        "no rule is called 'nestd-mail'; did you mean SG105 (nested-mail)? `smtpguard rules` lists them",
-        "no rule is called '\\x1b[31m'; `smtpguard rules` lists them",
+        "no rule and no file is called 'SG999'; `smtpguard rules` lists them",
+        "no rule and no file is called 'nestd-mail'; did you mean SG105 (nested-mail)? `smtpguard rules` lists them",
+        "no rule and no file is called '\\x1b[31m'; `smtpguard rules` lists them",
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
 SKIPPING = """
@@ -26,7 +27,7 @@ def test_skips(tmp_path: Path, source: str, value: str, skips_pass: bool) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"],
         cwd=tmp_path,
-        env={**os.environ, "TEST_FAIL_ON_SKIP": value},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TEST_FAIL_ON_SKIP": value},
         capture_output=True,
         text=True,
         check=False,

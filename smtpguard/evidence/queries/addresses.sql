@@ -1,0 +1,1 @@
+select distinct ip from events where ip is not null

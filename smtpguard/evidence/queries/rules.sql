@@ -1,0 +1,1 @@
+select distinct rule from events where rule is not null

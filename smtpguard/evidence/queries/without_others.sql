@@ -1,0 +1,1 @@
+delete from events where session in (select session from others)

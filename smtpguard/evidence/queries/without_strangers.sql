@@ -1,0 +1,1 @@
+delete from events where ip not in (select ip from clients)

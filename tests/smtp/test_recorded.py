@@ -159,6 +159,12 @@ def test_another_protocol_waits() -> None:
     assert Played(f"{text}\nU 500 what\nU 500 what").rules == ["SG401", "SG202", "SG202"]
 
 
+def test_another_protocol_whose_line_is_refused() -> None:
+    """A guard in mode observe noted the header and refused it as a line: the record's reply is that refusal."""
+    text = f"U 220 mx\nC PROXY TCP4 192.0.2.1 192.0.2.2 1 25\nU {ours('SG405')}\nC NOOP\nU 250 ok"
+    assert Played(text).rules == ["SG404", "SG405"]
+
+
 def test_half_a_header_waits() -> None:
     """Octets that may become a PROXY header are no stranger yet."""
     assert Played("U 220 mx\nC \\r\\n\\r\\n\\0\\r\\n").rules == []

@@ -46,7 +46,7 @@ __all__ = ["Ended", "Found", "Item", "Judge", "Judged", "Lost", "Piece", "Terms"
 
 SESSION_ID: Final = "000000000000"
 
-UNREAD_MAXIMUM: Final = 16 * 1024 * 1024
+UNREAD_MAXIMUM: Final = 1024 * 1024
 """Octets of CLIENT that may wait for a reply which the record does not hold; a kernel would have stopped it before."""
 
 _HELLO: Final = (b"EHLO ", b"HELO ", b"EHLO\t", b"HELO\t", b"EHLO\r", b"HELO\r")

@@ -27,9 +27,9 @@ from smtpguard.cli.screen import Style, fail, say, styled
 if TYPE_CHECKING:
     from email.headerregistry import Address
 
-    from smtpguard.evidence.dossier import Case
-    from smtpguard.evidence.dossier_letter import Letter, Sender
-    from smtpguard.evidence.lookup import Whereabouts
+    from smtpguard.evidence.dossier.case import Case
+    from smtpguard.evidence.dossier.letter import Letter, Sender
+    from smtpguard.evidence.dossier.lookup import Whereabouts
     from smtpguard.evidence.period import Period
 
 NO_INPUT: Final = 66
@@ -103,7 +103,7 @@ def dossier(  # noqa: PLR0913 - click hands options over as arguments
         fail(f"{output}: is there already; name a new file, or say --force to write over it", IO_ERROR)
     during = read_period(period)
     case = _case(audit, address, during)
-    from smtpguard.evidence.dossier_letter import Sender  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.dossier.letter import Sender  # noqa: PLC0415 - `--help` needs none
 
     written_by = _mail("--from", author) if author else _default_author(case)
     answers_to = _mail("--contact", contact) if contact else written_by
@@ -144,7 +144,7 @@ def _server(text: str | None) -> tuple[str, int] | None:
 
 
 def _mail(option: str, text: str) -> "Address":
-    from smtpguard.evidence.dossier_mail import mail_address  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.dossier.mail import mail_address  # noqa: PLC0415 - `--help` needs none
 
     try:
         return mail_address(text)
@@ -153,7 +153,7 @@ def _mail(option: str, text: str) -> "Address":
 
 
 def _default_author(case: "Case") -> "Address":
-    from smtpguard.evidence.dossier_mail import mail_address  # noqa: PLC0415 - as above
+    from smtpguard.evidence.dossier.mail import mail_address  # noqa: PLC0415 - as above
 
     guard = next((name for name, _ in case.guards.most_common(1)), "localhost")
     try:
@@ -169,7 +169,7 @@ def _default_author(case: "Case") -> "Address":
 
 def _case(audit: AuditPlace, address: IPv4Address | IPv6Address, during: "Period") -> "Case":
     """Read what is held against the host; exit 66 where that is nothing."""
-    from smtpguard.evidence.dossier import case_of  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.dossier.case import case_of  # noqa: PLC0415 - `--help` needs none
     from smtpguard.evidence.store import StoreError  # noqa: PLC0415 - as above
 
     store = open_store(audit)
@@ -196,7 +196,7 @@ def _nothing(case: "Case", during: "Period") -> str:
 
 
 def _found_out(address: IPv4Address | IPv6Address, asked: _Asked) -> "Whereabouts":
-    from smtpguard.evidence import lookup  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.dossier import lookup  # noqa: PLC0415 - `--help` needs none
 
     where = lookup.Whereabouts(why_nameless="the DNS was not asked (--no-dns)")
     try:
@@ -213,7 +213,7 @@ def _found_out(address: IPv4Address | IPv6Address, asked: _Asked) -> "Whereabout
 
 
 def _warn(address: IPv4Address | IPv6Address, case: "Case", where: "Whereabouts") -> None:
-    from smtpguard.evidence.lookup import inside  # noqa: PLC0415 - as above
+    from smtpguard.evidence.dossier.lookup import inside  # noqa: PLC0415 - as above
 
     if inside(address):
         _caution(f"{address} is a private address: whoever is responsible for it is in your own house")
@@ -236,9 +236,9 @@ def _caution(text: str) -> None:
 
 
 def _made(case: "Case", where: "Whereabouts", sender: "Sender", form: str) -> bytes:
-    from smtpguard.evidence.dossier import example  # noqa: PLC0415 - `--help` needs none
-    from smtpguard.evidence.dossier_letter import letter  # noqa: PLC0415 - as above
-    from smtpguard.evidence.dossier_mail import message, xarf_report  # noqa: PLC0415 - as above
+    from smtpguard.evidence.dossier.case import example  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.dossier.letter import letter  # noqa: PLC0415 - as above
+    from smtpguard.evidence.dossier.mail import message, xarf_report  # noqa: PLC0415 - as above
 
     shown = example(case.by_count[0], full=sender.full)
     written = letter(case, where, shown, sender)
@@ -252,7 +252,7 @@ def _made(case: "Case", where: "Whereabouts", sender: "Sender", form: str) -> by
 
 
 def _text(written: "Letter", where: "Whereabouts", sender: "Sender") -> str:
-    from smtpguard.evidence.dossier_mail import recipients  # noqa: PLC0415 - as above
+    from smtpguard.evidence.dossier.mail import recipients  # noqa: PLC0415 - as above
 
     to, cc = recipients(where)
     lines = [f"From: {sender.author}", f"To: {', '.join(to) or '(not known)'}", f"Cc: {', '.join(cc)}" if cc else ""]

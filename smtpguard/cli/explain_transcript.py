@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from smtpguard.cli.screen import Style, as_json, fail, say, styled
 
 if TYPE_CHECKING:
-    from smtpguard.evidence.explained import Account, Row
+    from smtpguard.evidence.judge.explained import Account, Row
     from smtpguard.smtp import Finding
 
 NO_TRANSCRIPT: Final = 65
@@ -45,7 +45,7 @@ def is_transcript(word: str) -> bool:
 
 def explain_transcript(word: str, form: str | None, profile: str, *, json_wanted: bool, width: int) -> None:
     """Judge the transcript in a file, or on standard input, and print what came of it."""
-    from smtpguard.evidence.explained import explain_transcript as judged  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.judge.explained import explain_transcript as judged  # noqa: PLC0415 - `--help` needs none
     from smtpguard.evidence.transcripts import NoTranscriptError  # noqa: PLC0415 - as above
     from smtpguard.smtp import Profile  # noqa: PLC0415 - as above
 
@@ -129,7 +129,7 @@ def _wire(text: str, width: int) -> list[str]:
 
 
 def _notes(finding: "Finding", told: set[tuple[str, str]], width: int) -> Iterator[str]:
-    from smtpguard.evidence.explained import blames_client, enforcement  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.judge.explained import blames_client, enforcement  # noqa: PLC0415 - `--help` needs none
 
     looks = Style.WARNING if blames_client(finding) else Style.FAINT
     rule, cause = finding.rule, finding.cause
@@ -214,7 +214,7 @@ def as_object(account: "Account") -> dict[str, Any]:
 
 
 def _finding(place: int, finding: "Finding") -> dict[str, Any]:
-    from smtpguard.evidence.explained import blames_client, enforcement  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.judge.explained import blames_client, enforcement  # noqa: PLC0415 - `--help` needs none
 
     cause = finding.cause
     return {

@@ -17,9 +17,9 @@ from smtpguard.cli.screen import Style, as_json, fail, say, styled
 
 if TYPE_CHECKING:
     from smtpguard.config import ConfigError, Loaded
-    from smtpguard.evidence.replay import Book, Played
-    from smtpguard.evidence.replay_sources import Asked, Source
-    from smtpguard.evidence.replay_sums import Summary
+    from smtpguard.evidence.replay.replay import Book, Played
+    from smtpguard.evidence.replay.sources import Asked, Source
+    from smtpguard.evidence.replay.sums import Summary
 
 FOUND: Final = 1
 """Something was found that --fail-on asks for."""
@@ -129,8 +129,8 @@ def replay(  # noqa: PLR0913 - click hands options over as arguments
         raise click.UsageError("--sessions goes with --json")
     zone, name = _zone(timezone)
     _need_extra()
-    from smtpguard.evidence.replay_sources import Asked  # noqa: PLC0415 - `--help` needs none
-    from smtpguard.evidence.replay_sums import Summary, meets  # noqa: PLC0415 - as above
+    from smtpguard.evidence.replay.sources import Asked  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.replay.sums import Summary, meets  # noqa: PLC0415 - as above
 
     proposals = ([f"policy.profile={profile}"] if profile else []) + list(assignments)
     now = _book(file, ())
@@ -163,7 +163,7 @@ def _need_extra() -> None:
 
 def _played(files: Iterable[Path], asked: "Asked", kinds: list[str]) -> "Iterator[Played]":
     """Yield the sessions of all sources; those that are none are told and end all, behind the others."""
-    from smtpguard.evidence.replay_sources import SourceError, source_of  # noqa: PLC0415 - as above
+    from smtpguard.evidence.replay.sources import SourceError, source_of  # noqa: PLC0415 - as above
 
     code = 0
     for path in files:
@@ -191,7 +191,7 @@ def _warn(source: "Source") -> None:
 
 def _book(file: Path | None, assignments: Iterable[str]) -> "Book":
     from smtpguard.config import default_file, listeners_of, session_policy  # noqa: PLC0415 - pydantic
-    from smtpguard.evidence.replay import Book  # noqa: PLC0415 - as above
+    from smtpguard.evidence.replay.replay import Book  # noqa: PLC0415 - as above
 
     config = _loaded(file if file is not None else default_file(), tuple(assignments)).config
     return Book({each.name: session_policy(each, config.limits, config.audit) for each in listeners_of(config)})

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from smtpguard.cli.screen import Style, styled
-from smtpguard.evidence.replay import Change, Played, pairs
-from smtpguard.evidence.replay_sums import Row, Summary
+from smtpguard.evidence.replay.replay import Change, Played, pairs
+from smtpguard.evidence.replay.sums import Row, Summary
 from smtpguard.smtp import CATALOGUE
 
 ROWS_SHOWN: Final = 40

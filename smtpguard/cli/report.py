@@ -27,7 +27,7 @@ from smtpguard.cli.evidence_options import (
 from smtpguard.cli.screen import as_json, fail, say
 
 if TYPE_CHECKING:
-    from smtpguard.evidence.report_figures import Apart, Report, Row, Scope
+    from smtpguard.evidence.report.figures import Apart, Report, Row, Scope
     from smtpguard.evidence.store import Store
 
 UNAVAILABLE: Final = 69
@@ -123,7 +123,7 @@ def _agree(way: str | None, json_wanted: bool, csv_wanted: bool, page: Path | No
 
 
 def _scope(period: Any, host: str | None, rule: str | None, limit: int) -> "Scope":
-    from smtpguard.evidence.report_figures import Scope  # noqa: PLC0415 - `--help` needs none
+    from smtpguard.evidence.report.figures import Scope  # noqa: PLC0415 - `--help` needs none
 
     return Scope(period=period, host=_network(host), rule=_rule(rule), limit=limit)
 
@@ -158,8 +158,8 @@ def _need(packages: tuple[str, ...]) -> None:
 
 
 def _made(store: "Store", scope: "Scope", way: str | None, detailed: bool) -> "Report":
-    from smtpguard.evidence.report import OVERVIEW, make_report  # noqa: PLC0415 - duckdb
-    from smtpguard.evidence.report_figures import By  # noqa: PLC0415 - as above
+    from smtpguard.evidence.report.figures import By  # noqa: PLC0415 - as above
+    from smtpguard.evidence.report.report import OVERVIEW, make_report  # noqa: PLC0415 - duckdb
     from smtpguard.evidence.store import StoreError  # noqa: PLC0415 - as above
 
     try:
@@ -172,7 +172,7 @@ def _made(store: "Store", scope: "Scope", way: str | None, detailed: bool) -> "R
 
 
 def _page(made: "Report", store: "Store", *, full: bool) -> str:
-    from smtpguard.evidence.page import page  # noqa: PLC0415 - jinja2, altair
+    from smtpguard.evidence.page.page import page  # noqa: PLC0415 - jinja2, altair
     from smtpguard.evidence.store import StoreError  # noqa: PLC0415 - as above
 
     try:

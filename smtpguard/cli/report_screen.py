@@ -16,11 +16,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from smtpguard.cli.screen import Style, styled
-from smtpguard.evidence.report_words import HEADINGS, named, percent, several, thousands, title
+from smtpguard.evidence.report.words import HEADINGS, named, percent, several, thousands, title
 from smtpguard.evidence.wording import shown
 
 if TYPE_CHECKING:
-    from smtpguard.evidence.report_figures import Apart, By, Report, Row, Table, Totals
+    from smtpguard.evidence.report.figures import Apart, By, Report, Row, Table, Totals
 
 NARROWEST: Final = 60
 _GAP: Final = 2

@@ -22,7 +22,7 @@ from smtpguard.cli.screen import Style, as_json, fail, say, styled
 
 if TYPE_CHECKING:
     from smtpguard.evidence.period import Period
-    from smtpguard.evidence.show import Charge, Tale
+    from smtpguard.evidence.show.tale import Charge, Tale
     from smtpguard.evidence.store import Store
 
 NO_INPUT: Final = 66
@@ -96,8 +96,8 @@ def show(  # noqa: PLR0913 - click hands options over as arguments
 
 
 def _show_session(store: "Store", words: str, during: "Period", *, style: str, json_wanted: bool) -> None:
-    from smtpguard.evidence.show import tale  # noqa: PLC0415 - as above
-    from smtpguard.evidence.show_search import ID_LENGTH, near, session_id_in  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.search import ID_LENGTH, near, session_id_in  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.tale import tale  # noqa: PLC0415 - as above
 
     try:
         wanted = session_id_in(words)
@@ -128,7 +128,7 @@ def _no_session(wanted: str, meant: list[str], *, whole: bool) -> str:
 def _show_host(  # noqa: PLR0913 - the options of the verb
     store: "Store", host: str, during: "Period", *, style: str, all_wanted: bool, json_wanted: bool
 ) -> None:
-    from smtpguard.evidence.show_search import latest_first, network_of, sessions_of  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.search import latest_first, network_of, sessions_of  # noqa: PLC0415 - as above
 
     try:
         network = network_of(host)
@@ -163,7 +163,7 @@ def _nothing(name: str, sessions: int, during: "Period") -> str:
 
 
 def _row(told: "Tale", during: "Period") -> str:
-    from smtpguard.evidence.show_styles import findings  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.styles import findings  # noqa: PLC0415 - as above
     from smtpguard.evidence.wording import shortened  # noqa: PLC0415 - as above
 
     ended = datetime.fromtimestamp(told.ended or told.began, during.zone).strftime("%Y-%m-%d %H:%M:%S")
@@ -172,7 +172,7 @@ def _row(told: "Tale", during: "Period") -> str:
 
 
 def _print(told: "Tale", during: "Period", style: str) -> None:
-    from smtpguard.evidence.show_styles import STYLES as LAYOUTS  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.styles import STYLES as LAYOUTS  # noqa: PLC0415 - as above
 
     width = max(_NARROWEST, min(shutil.get_terminal_size((100, 24)).columns, _WIDEST))
     for row in LAYOUTS[style](told, during.zone, width):
@@ -205,7 +205,7 @@ def as_object(told: "Tale", *, lines: bool = True) -> dict[str, Any]:
 
 
 def _transcript(told: "Tale") -> dict[str, Any]:
-    from smtpguard.evidence.show_styles import mark_of  # noqa: PLC0415 - as above
+    from smtpguard.evidence.show.styles import mark_of  # noqa: PLC0415 - as above
 
     lines = [
         {

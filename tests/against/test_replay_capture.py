@@ -23,10 +23,10 @@ from typing import Any
 import pytest
 
 from smtpguard.config import listeners_of, load, session_policy
-from smtpguard.evidence.capture import Capture
-from smtpguard.evidence.judge import Judge
-from smtpguard.evidence.pieces import Ended, Piece
-from smtpguard.evidence.reassembly import Hole, Shut
+from smtpguard.evidence.capture.capture import Capture
+from smtpguard.evidence.capture.reassembly import Hole, Shut
+from smtpguard.evidence.judge.judge import Judge
+from smtpguard.evidence.judge.pieces import Ended, Piece
 from smtpguard.record import printable
 from smtpguard.smtp import Finding, Policy, Side
 from tests.against.audit import Event, rule_of

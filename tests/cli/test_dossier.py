@@ -17,7 +17,7 @@ pytest.importorskip("publicsuffixlist", reason='pip install "smtpguard[report]"'
 pytest.importorskip("xarf", reason='pip install "smtpguard[report]"')
 
 from smtpguard.cli import main
-from smtpguard.evidence import lookup
+from smtpguard.evidence.dossier import lookup
 from tests.evidence.kept import HOST, end, found, refused_data, write
 from tests.evidence.name_server import name_server
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from smtpguard.cli import main
 from smtpguard.cli.show import STYLES
-from smtpguard.evidence import show_styles
+from smtpguard.evidence.show import styles
 from tests.evidence.kept import HOST, end, found, refused_data, session_id, write
 
 PERIOD = ("--since", "2026-11-23", "--until", "2026-11-24", "--timezone", "UTC")
@@ -51,7 +51,7 @@ def test_an_id_pasted_unquoted(audit: Path) -> None:
 
 def test_the_styles_are_those_of_the_room() -> None:
     """The words of `--style` are written out, and none is missing."""
-    assert list(STYLES) == list(show_styles.STYLES)
+    assert list(STYLES) == list(styles.STYLES)
 
 
 @pytest.mark.parametrize(

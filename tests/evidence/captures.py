@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from smtpguard.evidence.capture import Capture, Said
-from smtpguard.evidence.pieces import Piece
-from smtpguard.evidence.reassembly import Hole, Over
+from smtpguard.evidence.capture.capture import Capture, Said
+from smtpguard.evidence.capture.reassembly import Hole, Over
+from smtpguard.evidence.judge.pieces import Piece
 from smtpguard.smtp import Side
 from tests.evidence.packets import CLIENT, UPSTREAM, Line
 

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from smtpguard.evidence.replay import (
+from smtpguard.evidence.replay.replay import (
     Book,
     Played,
     pairs,
 )
-from smtpguard.evidence.replay_sources import Asked, source_of
-from smtpguard.evidence.replay_sums import Summary
+from smtpguard.evidence.replay.sources import Asked, source_of
+from smtpguard.evidence.replay.sums import Summary
 from smtpguard.smtp import Policy, Profile, Side, Verdict, table
 from tests.evidence.packets import CLIENT, Line, ethernet, pcap
 

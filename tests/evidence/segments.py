@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from smtpguard.evidence.pieces import Piece
-from smtpguard.evidence.reassembly import (
+from smtpguard.evidence.capture.reassembly import (
     ACK,
     SYN,
     Connection,
@@ -11,6 +10,7 @@ from smtpguard.evidence.reassembly import (
     Item,
     Segment,
 )
+from smtpguard.evidence.judge.pieces import Piece
 from smtpguard.smtp import Side
 
 C, U = Side.CLIENT, Side.UPSTREAM

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from smtpguard.evidence.pieces import Ended, Item, Lost, Piece, TlsUp
+from smtpguard.evidence.judge.pieces import Ended, Item, Lost, Piece, TlsUp
 from smtpguard.evidence.transcripts.dialogue import Part, Said
 from smtpguard.evidence.transcripts.reading import Transcript
 from smtpguard.smtp import Side, Verb, keywords

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smtpguard.evidence import explanation
-from smtpguard.evidence.explained import Account, blames_client, explain_transcript
+from smtpguard.evidence.judge.explained import Account, blames_client, explain_transcript
 from smtpguard.evidence.transcripts import FORMS, NoTranscriptError, read
 from smtpguard.smtp import CATALOGUE, Profile
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smtpguard.evidence.explained import blames_client, explain_transcript
+from smtpguard.evidence.judge.explained import blames_client, explain_transcript
 from smtpguard.evidence.transcripts import NoTranscriptError, read
 
 DATA = Path(__file__).parent / "data"

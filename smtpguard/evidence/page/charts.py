@@ -46,6 +46,12 @@ class Told(NamedTuple):
     text: str
 
 
+def axis_begins_at(shares: Sequence[tuple[str, float]]) -> float:
+    """Return the per cent that the axis of `in_order` begins at: near the least, so that small changes are seen."""
+    least = min((share for _, share in shares), default=100.0)
+    return max(0.0, 5 * ((least - 1) // 5))
+
+
 def in_order(told: Told, shares: Sequence[tuple[str, float]]) -> Chart:
     """Draw the share of sessions in order, in per cent, over time.
 
@@ -54,8 +60,7 @@ def in_order(told: Told, shares: Sequence[tuple[str, float]]) -> Chart:
         shares: the beginning of a stretch of time as the axis shows it, and the share.
     """
     rows = [{"time": time, "share": share} for time, share in shares]
-    least = min((share for _, share in shares), default=100.0)
-    low = max(0.0, 5 * ((least - 1) // 5))
+    low = axis_begins_at(shares)
 
     def draw(width: int) -> Any:
         base = alt.Chart(_data(rows), width=width - 45, height=170).encode(

@@ -164,7 +164,8 @@ def _figures(report: Report) -> Iterator[Figure]:
 def _order(cut: Stretches) -> Figure:
     shares = [(each.name, share) for each in cut.sessions if (share := each.in_order) is not None]
     worst = min(shares, key=lambda each: each[1], default=("", 100.0))
-    caption = f"The share of sessions in order, by {cut.unit}; the axis does not begin at zero. {_CUT}"
+    axis = "; the axis does not begin at zero" if charts.axis_begins_at(shares) else ""
+    caption = f"The share of sessions in order, by {cut.unit}{axis}. {_CUT}"
     text = f"A line over {several(len(shares), cut.unit)}. Lowest: {worst[1]:.1f} % on {worst[0]}." if shares else ""
     head = (Head(cut.unit), Head("sessions", "n"), Head("in order", "n"), Head("share in order", "n"))
     rows = [

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from smtpguard.evidence.page import charts
 from smtpguard.evidence.page.page import page
 from smtpguard.evidence.page.palette import DARK, DRAWN, GROUNDS, LIGHT, TEXTS
 from smtpguard.evidence.page.stretches import OTHERS, PANELS, stretches, week
@@ -307,3 +308,11 @@ def test_the_palettes_have_the_same_names(html: str) -> None:
     assert set(re.findall(r"var\(--([a-z-]+)\)", html)) <= LIGHT.keys()
     style = html[html.index("<style>") : html.index("</style>")]
     assert set(re.findall(r"#[0-9a-f]{3,6}\b", style)) == {*LIGHT.values(), *DARK.values()}
+
+
+@pytest.mark.parametrize(
+    ("shares", "begins"), [([("a", 97.0), ("b", 100.0)], 95.0), ([("a", 0.0)], 0.0), ([("a", 3.0)], 0.0), ([], 95.0)]
+)
+def test_where_the_axis_begins(shares: list[tuple[str, float]], begins: float) -> None:
+    """Near the least, on a multiple of five, and never below zero; the caption says so only where it is not zero."""
+    assert charts.axis_begins_at(shares) == begins
